@@ -1,0 +1,1 @@
+"""vqmail: a qmail-style mail toolchain for many independent domains on one machine."""

@@ -1,0 +1,1 @@
+"""Formats of files and pipes.  Bytes to values and back.  Knows no Unix."""

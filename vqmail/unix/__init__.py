@@ -1,0 +1,1 @@
+"""The system: descriptors, processes, rights, durable files.  Knows no mail."""

@@ -1,0 +1,163 @@
+"""Put the next program in the place of this one.
+
+A program ends by returning: an exit code, or Next(argv, env), "run that instead of me".  What Next
+means is decided here and nowhere else:
+
+    cold    execve(argv)
+    warm    argv[0] is a program of this home that is loaded already: undo by hand what exec would
+            have undone, then call its main()
+
+Either way descriptors 0, 1, 2 ..., the directory, the umask, the user and a running alarm pass to
+the next program, as they do across exec.
+"""
+
+import _signal
+import sys
+
+from vqmail import codes, vqhome
+from vqmail.unix import calls, log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Env = dict[bytes, bytes]
+    Main = Callable[[list[bytes], Env], "int | Next"]
+
+# The programs loaded in this process, by name.  Empty in a cold one; a warm server fills it before
+# its first fork.  The only state of a module in this package.
+_resident: "dict[bytes, Main]" = {}
+
+CATCHABLE = tuple(n for n in range(1, 32) if n not in (_signal.SIGKILL, _signal.SIGSTOP))
+
+
+class Next:
+    """Run `argv` with `env` instead of me."""
+
+    def __init__(self, argv: "list[bytes]", env: "Env") -> None:
+        self.argv = argv
+        self.env = env
+
+
+def launch(main: "Main") -> None:
+    """The whole of a cold program: call `main` with this process's arguments, do what it returns."""
+    encoding = sys.getfilesystemencoding()
+    argv = [arg.encode(encoding, "surrogateescape") for arg in sys.argv]
+    env = dict(calls.environ)
+    _follow(run(main, argv, env))
+
+
+def become(argv: "list[bytes]", env: "Env") -> None:
+    """Turn this process into the program argv[0].  Never returns.  For the child side of a fork."""
+    _follow(Next(argv, env))
+
+
+def make_resident(programs: "dict[bytes, Main]") -> None:
+    """From now on the programs named in `programs` are called, not executed."""
+    _resident.update(programs)
+
+
+def resident(program: bytes, path: bytes) -> "Main | None":
+    """The main of `program` if that word, looked up along `path` as execvp would, names a program of
+    this home that is loaded here."""
+    if not _resident:
+        return None
+    name = program.rpartition(b"/")[2]
+    if name not in _resident:
+        return None
+    ours = vqhome.path(b"bin/" + name)
+    if program == ours:
+        return _resident[name]
+    candidates = [program] if b"/" in program else [each + b"/" + name for each in path.split(b":")]
+    for candidate in candidates:
+        if candidate == ours:
+            return _resident[name]
+        try:
+            found = calls.stat(candidate)
+            own = calls.stat(ours)
+        except OSError:
+            continue
+        same = (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+        return _resident[name] if same else None
+    return None
+
+
+def run(main: "Main", argv: "list[bytes]", env: "Env") -> "int | Next":
+    """Call `main`; a failure or a bug becomes an exit code and one line in the log."""
+    try:
+        return main(argv, env)
+    except codes.Failure as failure:
+        log.line(log.name_of(argv), str(failure))
+        return failure.code
+    except MemoryError:
+        log.line(log.name_of(argv), "out of memory; give it a higher limit or a smaller message")
+        return codes.TEMPORARY
+    except Exception as bug:  # noqa: BLE001  the last line of defence: never a success, never text to a peer
+        trace = bug.__traceback__
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        where = "%s:%d" % (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace else "?"
+        log.line(log.name_of(argv), "internal error: %s: %s at %s" % (type(bug).__name__, bug, where))
+        return codes.TEMPORARY
+
+
+def call(main: "Main", argv: "list[bytes]", env: "Env") -> int:
+    """Run a loaded program inside this process and return its exit code; whatever it makes of itself
+    by Next runs here too if it is loaded, otherwise in a child."""
+    outcome = run(main, argv, env)
+    while isinstance(outcome, Next):
+        following = resident(outcome.argv[0], outcome.env.get(b"PATH", b""))
+        if following is None:
+            child = calls.fork()
+            if child == 0:
+                become(outcome.argv, outcome.env)
+            _, status = calls.waitpid(child, 0)
+            return status >> 8 if status & 127 == 0 else codes.TEMPORARY
+        outcome = run(following, outcome.argv, outcome.env)
+    return outcome
+
+
+def _follow(outcome: "int | Next") -> None:
+    while isinstance(outcome, Next):
+        main = resident(outcome.argv[0], outcome.env.get(b"PATH", b""))
+        if main is None:
+            outcome = _execute(outcome.argv, outcome.env)
+        else:
+            _undo_as_exec_does()
+            outcome = run(main, outcome.argv, outcome.env)
+    calls._exit(outcome)
+
+
+def _execute(argv: "list[bytes]", env: "Env") -> int:
+    # Python ignores these two and would pass that on: a pipe of our user's programs would never end.
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+    program = argv[0]
+    candidates = [program] if b"/" in program else [
+        (directory or b".") + b"/" + program
+        for directory in env.get(b"PATH", b"/usr/local/bin:/usr/bin:/bin").split(b":")]
+    why: OSError | ValueError | None = None
+    for candidate in candidates:
+        try:
+            calls.execve(candidate, argv, env)
+        except FileNotFoundError as error:
+            why = why or error
+        except (OSError, ValueError) as error:      # ValueError: a NUL in an argument
+            why = error
+            break
+    log.line(log.name_of(argv), "cannot run it: %s" % (getattr(why, "strerror", None) or why))
+    return codes.EXEC_NOT_FOUND if isinstance(why, FileNotFoundError) else codes.EXEC_WOULD_NOT_START
+
+
+def _undo_as_exec_does() -> None:
+    for number in calls.listdir(b"/proc/self/fd"):
+        fd = int(number)
+        try:
+            if not calls.get_inheritable(fd):
+                calls.close(fd)
+        except OSError:         # the descriptor that listdir itself used
+            continue
+    for number in CATCHABLE:
+        if callable(_signal.getsignal(number)):
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.set_wakeup_fd(-1)

@@ -1,0 +1,63 @@
+"""Start a child with its descriptors in place, and wait for it."""
+
+import _signal
+
+from vqmail.unix import calls, chain, fd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vqmail.unix.chain import Env
+
+
+def start(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", directory: "bytes | None" = None) -> int:
+    """Fork; the child becomes argv.  `descriptors` maps the child's numbers to ours: {0: pipe, 1: log}.
+
+    Every other descriptor of ours that is not inheritable (Python makes them so) is closed in it.
+    Returns the child's pid.  OSError if there is no process to be had.
+    """
+    pid = calls.fork()
+    if pid:
+        return pid
+    try:
+        _place(descriptors)
+        _signal.set_wakeup_fd(-1)
+        if directory is not None:
+            calls.chdir(directory)
+        chain.become(argv, env)
+    finally:
+        calls._exit(111)            # never back into the parent's loop
+    return 0
+
+
+def wait(pid: int) -> int:
+    """The exit code of child `pid`, or minus the signal that killed it."""
+    _, status = calls.waitpid(pid, 0)
+    return code_of(status)
+
+
+def code_of(status: int) -> int:
+    """A wait status as an exit code, or minus a signal."""
+    return -(status & 127) if status & 127 else status >> 8
+
+
+def _place(descriptors: "dict[int, int]") -> None:
+    """Put each descriptor at its number, however the numbers overlap."""
+    highest = max([2, *descriptors, *descriptors.values()])
+    copies = []
+    for target, number in descriptors.items():
+        copy = calls.dup(number)                # not inheritable
+        while copy <= highest:                  # out of the way of every target
+            copies.append(copy)
+            copy = calls.dup(number)
+        copies.append(copy)
+        descriptors[target] = copy
+    for target, number in descriptors.items():
+        calls.dup2(number, target, inheritable=True)
+    for number in copies:
+        calls.close(number)
+
+
+def ready(descriptor: int) -> int:
+    """`descriptor` marked to be inherited; returns it."""
+    fd.move(descriptor, descriptor)
+    return descriptor

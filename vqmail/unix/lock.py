@@ -1,0 +1,24 @@
+"""Locks that go away with their holder."""
+
+import fcntl
+
+from vqmail.unix import calls
+
+
+def hold(path: bytes, mode: int = 0o600) -> int:
+    """Take the lock on the file `path`, now, for as long as the returned descriptor is open.
+
+    BlockingIOError if somebody else has it.
+    """
+    number = calls.open(path, calls.O_WRONLY | calls.O_CREAT | calls.O_CLOEXEC, mode)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        calls.close(number)
+        raise
+    return number
+
+
+def wait_for(number: int) -> None:
+    """Take the lock on an open file, waiting as long as it takes (an alarm may end that)."""
+    fcntl.flock(number, fcntl.LOCK_EX)
