@@ -1,0 +1,19 @@
+"""Dates as they stand in messages and From_ lines; always UTC."""
+
+import time
+
+
+def header(now: float) -> bytes:
+    """`21 Nov 2026 05:18:57 -0000`: qmail's form, the day without a leading zero (RFC 5322 3.3)."""
+    year, month, day, hour, minute, second = time.gmtime(now)[:6]
+    return b"%d %s %d %02d:%02d:%02d -0000" % (day, MONTHS[month - 1], year, hour, minute, second)
+
+
+def from_line(now: float) -> bytes:
+    """`Sat Nov 21 05:18:57 2026`: asctime, the day with a leading zero, as in an mbox."""
+    year, month, day, hour, minute, second, weekday = time.gmtime(now)[:7]
+    return b"%s %s %02d %02d:%02d:%02d %d" % (DAYS[weekday], MONTHS[month - 1], day, hour, minute, second, year)
+
+
+MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+DAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")

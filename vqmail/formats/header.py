@@ -1,0 +1,69 @@
+"""The header lines we write, and the two things we look for in a header: hops and our own Delivered-To."""
+
+# what a stranger may choose in a Received line; everything else becomes a question mark
+SAFE = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.@%+/=:-[]_"
+SAFE_TABLE = bytes(each if each in SAFE else ord("?") for each in range(256))
+
+
+def safe(text: bytes) -> bytes:
+    """`text` fit for a Received line."""
+    return text.translate(SAFE_TABLE)
+
+
+def trace(pid: int, how: bytes, date: bytes) -> bytes:
+    """The line vq-queue puts on top; `how` is `from network`, `by uid 1000`, ..."""
+    return b"Received: (qmail %d invoked %s); %s\n" % (pid, how, date)
+
+
+def delivered_to(recipient: bytes) -> bytes:
+    """DTLINE: the line that ends loops."""
+    return b"Delivered-To: %s\n" % recipient.replace(b"\n", b"_")
+
+
+def return_path(quoted_sender: bytes) -> bytes:
+    """RPLINE: the envelope sender, quoted already, as the last delivery writes it down."""
+    return b"Return-Path: <%s>\n" % quoted_sender.replace(b"\n", b"_")
+
+
+def from_line(sender: bytes, date: bytes) -> bytes:
+    """UFLINE: what separates messages in an mbox."""
+    visible = sender.translate(bytes(ord("-") if each in b" \t\n" else each for each in range(256)))
+    return b"From %s %s\n" % (visible or b"MAILER-DAEMON", date)
+
+
+class Header:
+    """Collects the header of a message fed in pieces: everything before the first empty line.
+
+    `text` is what was seen of it, `complete` says whether its end was seen.  No more than `limit` bytes are kept.
+    """
+
+    def __init__(self, limit: int = 1 << 20) -> None:
+        self.text = b""
+        self.complete = False
+        self._limit = limit
+
+    def feed(self, data: bytes) -> None:
+        """Look at the next piece of the message."""
+        if self.complete:
+            return
+        text = self.text + data if self.text else data
+        if text[:1] == b"\n":
+            self.text, self.complete = b"", True
+            return
+        end = text.find(b"\n\n", max(len(self.text) - 1, 0))
+        if end >= 0:
+            self.text, self.complete = text[:end + 1], True
+        elif len(text) > self._limit:
+            self.text, self.complete = text[:self._limit], True
+        else:
+            self.text = text
+
+    def hops(self) -> int:
+        """How many lines begin with `received` or `delivered`, in any case (QMAIL interface 12.4)."""
+        lower = b"\n" + self.text.lower()
+        return lower.count(b"\nreceived") + lower.count(b"\ndelivered")
+
+    def has_line(self, line: bytes) -> bool:
+        """Whether `line`, which ends in a newline, is one of the lines, to the byte."""
+        text = self.text if self.text.endswith(b"\n") else self.text + b"\n"
+        return text.startswith(line) or b"\n" + line in text
