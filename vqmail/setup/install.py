@@ -1,0 +1,107 @@
+"""Put an installation in its home: the library, the programs, the directories of hier.py."""
+
+import compileall
+import importlib.util
+import os
+import pathlib
+import shutil
+import sys
+
+from vqmail.setup import hier
+
+LIBRARIES = ("cdbx", "docopt", "dns")           # what our programs import beyond Python itself; crypt_r on 3.13 and later
+
+SCRIPT = """\
+#!{python} -IS
+import sys; sys.path.insert(0, "{library}")
+from vqmail.prog.{module} import main
+from vqmail.unix.chain import launch
+launch(main)
+"""
+
+
+class Ids:
+    """uid and gid of each role.  With `single`, every role is that one user."""
+
+    def __init__(self, single: "tuple[int, int] | None" = None) -> None:
+        self._single = single
+
+    def of(self, owner: str, group: str) -> "tuple[int, int]":
+        """(uid, gid) of a row of hier."""
+        if self._single:
+            return self._single
+        import grp
+        import pwd
+
+        return pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
+
+
+def interpreter() -> str:
+    """The Python that installed programs name: the real file, not a version manager's shell script."""
+    return os.path.realpath(sys.executable)
+
+
+def programs() -> "dict[str, str]":
+    """Command name to module of vqmail.prog."""
+    folder = pathlib.Path(__file__).parent.parent / "prog"
+    names = {}
+    for module in sorted(each.stem for each in folder.glob("*.py") if each.stem != "__init__"):
+        names[module if module.startswith("virtmail") else "vq-" + module.replace("_", "-")] = module
+    return names
+
+
+def script(module: str, library: str, python: str) -> str:
+    """The text of bin/NAME."""
+    return SCRIPT.format(module=module, library=library, python=python)
+
+
+def install(home: pathlib.Path, ids: Ids) -> None:
+    """Make or renew the installation in `home`.  Mail, control files and users that are there stay as they are."""
+    home.mkdir(parents=True, exist_ok=True)
+    for path, mode, owner, group in hier.DIRECTORIES:
+        (home / path).mkdir(exist_ok=True)
+        os.chown(home / path, *ids.of(owner, group))
+        os.chmod(home / path, mode)
+    for path, mode, owner, group, size in hier.FILES:
+        if not (home / path).exists():
+            (home / path).write_bytes(bytes(size))
+        os.chown(home / path, *ids.of(owner, group))
+        os.chmod(home / path, mode)
+    for path, mode, owner, group in hier.FIFOS:
+        if not (home / path).exists():
+            os.mkfifo(home / path)
+        os.chown(home / path, *ids.of(owner, group))
+        os.chmod(home / path, mode)
+    _install_library(home / "lib", ids)
+    for name, module in programs().items():
+        target = home / "bin" / name
+        temporary = target.with_name(name + ".new")
+        temporary.write_text(script(module, str(home / "lib"), interpreter()))
+        os.chmod(temporary, 0o755)
+        os.chown(temporary, *ids.of(hier.OWNER, hier.GROUP))
+        temporary.replace(target)
+
+
+def _install_library(library: pathlib.Path, ids: Ids) -> None:
+    ours = pathlib.Path(__file__).parent.parent
+    sources = {"vqmail": ours}
+    for name in LIBRARIES:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            continue
+        origin = pathlib.Path(spec.origin)
+        sources[name] = origin.parent if origin.name == "__init__.py" else origin
+    for name, source in sources.items():
+        target = library / (name if source.is_dir() else source.name)
+        if source.is_dir():
+            fresh = library / (name + ".new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.copytree(source, fresh, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.rmtree(target, ignore_errors=True)
+            fresh.rename(target)
+        else:
+            shutil.copy(source, target)
+    compileall.compile_dir(library, quiet=2, force=True)
+    for folder, _, files in os.walk(library):
+        for each in (folder, *(os.path.join(folder, name) for name in files)):
+            os.chown(each, *ids.of(hier.OWNER, hier.GROUP))
