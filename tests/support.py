@@ -16,7 +16,7 @@ def single_ids() -> "tuple[int, int]":
 
 def make_home(path: pathlib.Path) -> "Home":
     """An installation under a single user in `path`, with control/me and nothing else set."""
-    for parent in (path, *path.parents):        # pytest's directories are 0700: let our user through
+    for parent in path.parents:                 # pytest's directories are 0700: let our user through
         if parent.stat().st_uid == os.geteuid() and parent != pathlib.Path("/"):
             parent.chmod(parent.stat().st_mode | 0o711)
     install.install(path, install.Ids(single_ids()))

@@ -37,8 +37,22 @@ class Ids:
 
 
 def interpreter() -> str:
-    """The Python that installed programs name: the real file, not a version manager's shell script."""
-    return os.path.realpath(sys.executable)
+    """The Python that installed programs name: a real file that every user may run.
+
+    Not a version manager's shell script, nor a Python below somebody's private directory: the programs
+    run under eight different users.  It must be of the same version as the Python that installs, for the
+    compiled libraries' sake.
+    """
+    own = os.path.realpath(sys.executable)
+    system = os.path.realpath(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+    for candidate in (system, own):
+        if os.access(candidate, os.X_OK) and _open_to_all(pathlib.Path(candidate)):
+            return candidate
+    return own
+
+
+def _open_to_all(path: pathlib.Path) -> bool:
+    return all(each.stat().st_mode & 0o001 for each in (path, *path.parents))
 
 
 def programs() -> "dict[str, str]":
