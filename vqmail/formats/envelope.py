@@ -7,6 +7,7 @@ caller gave up.
 """
 
 ADDRESS_LIMIT = 1002            # bytes, without the NUL: qmail-queue's 1003 with it
+LIMIT = 256 << 20               # bytes of a whole envelope: 250,000 recipients of the longest kind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,35 @@ def decode(data: bytes) -> "tuple[bytes, list[bytes]]":
     fields = data[:end].split(b"\0")
     _check(fields)
     return fields[0][1:], [each[1:] for each in fields[1:]]
+
+
+class Collector:
+    """An envelope that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._tail = b""
+        self._size = 0
+
+    def feed(self, data: bytes) -> bool:
+        """Take a piece; whether the commit mark has come.  TooLong if there is an address that has no end, or all of
+        it is over LIMIT."""
+        self._pieces.append(data)
+        self._size += len(data)
+        tail = self._tail + data
+        self._tail = tail[-(ADDRESS_LIMIT + 2):]
+        if self._size > LIMIT or (len(tail) > ADDRESS_LIMIT + 1 and b"\0" not in self._tail):
+            raise TooLong("address too long")
+        if b"\0\0" not in tail:
+            return False
+        text = self.text()                      # F NUL NUL, and F NUL T..., begin with what may look like an end
+        return not text.startswith(b"F\0") or text[2:3] == b"\0" or text.find(b"\0\0", 2) >= 0
+
+    def text(self) -> bytes:
+        """What has come so far."""
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0] if self._pieces else b""
 
 
 def _end_after_null_sender(data: bytes) -> int:

@@ -11,10 +11,14 @@ from vqmail.setup import hier
 
 LIBRARIES = ("cdbx", "docopt", "dns")           # what our programs import beyond Python itself; crypt_r on 3.13 and later
 
+# commands that live on the warm floor, because they run other programs without executing them
+WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "warm.service",
+        "vq-tcpserver": "warm.tcpserver"}
+
 SCRIPT = """\
 #!{python} -IS
 import sys; sys.path.insert(0, "{library}")
-from vqmail.prog.{module} import main
+from vqmail.{module} import main
 from vqmail.unix.chain import launch
 launch(main)
 """
@@ -56,11 +60,11 @@ def _open_to_all(path: pathlib.Path) -> bool:
 
 
 def programs() -> "dict[str, str]":
-    """Command name to module of vqmail.prog."""
+    """Command name to module of vqmail, such as prog.smtpd."""
     folder = pathlib.Path(__file__).parent.parent / "prog"
-    names = {}
+    names = dict(WARM)
     for module in sorted(each.stem for each in folder.glob("*.py") if each.stem != "__init__"):
-        names[module if module.startswith("virtmail") else "vq-" + module.replace("_", "-")] = module
+        names[module if module.startswith("virtmail") else "vq-" + module.replace("_", "-")] = "prog." + module
     return names
 
 

@@ -50,9 +50,10 @@ from posix import (  # noqa: F401  (the whole point of this module is to name th
     lseek,
     lstat,
     mkdir,
+    memfd_create,
     mkfifo,
     open,  # noqa: A004
-    pipe,
+    pipe2,
     pread,
     pwrite,
     read,

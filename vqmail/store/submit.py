@@ -1,0 +1,242 @@
+"""Hand one message to the queue, whichever way there is (QMAIL interface 2.1):
+
+    QMAILQUEUE is set       run that program, with the message on its 0 and the envelope on its 1
+    a single-user home      enter it into the queue right here: there is no right to cross
+    otherwise               the queue service, which knows from the kernel who we are
+"""
+
+import time
+
+from vqmail import codes, vqhome
+from vqmail.formats import answers, envelope, queuejob
+from vqmail.store import queue, roles
+from vqmail.unix import calls, child, durable, fd, sockets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from vqmail.unix.chain import Env
+
+SOCKET = vqhome.path(b"run/queue/socket")
+PATIENCE = 600                  # seconds to wait for the service's answer
+
+
+class Submission:
+    """One message.  write() its text, then finish(); close() before that abandons it.
+
+    Trouble while writing shows in finish()'s answer, so that a caller may go on reading its own client.
+    TryLater if the queue cannot be reached at all.
+    """
+
+    def __init__(self, env: "Env") -> None:
+        self._way: _Program | _Direct | _Service
+        program = env.get(b"QMAILQUEUE")
+        if program:
+            self._way = _Program(program, env)
+        elif roles.single_user():
+            self._way = _Direct()
+        else:
+            self._way = _Service()
+        self.qp = 0
+
+    def __enter__(self) -> "Submission":
+        return self
+
+    def __exit__(self, kind: "type[BaseException] | None", error: "BaseException | None",
+                 trace: "TracebackType | None") -> None:
+        self.close()
+
+    def write(self, data: bytes) -> None:
+        """Append to the message."""
+        self._way.write(data)
+
+    def finish(self, sender: bytes, recipients: "list[bytes]") -> bytes:
+        """Give the envelope and wait.  b"" when the message is on the disk, else D or Z and why."""
+        code, self.qp, custom = self._way.finish(envelope.encode(sender, recipients))
+        return answers.queue(code, custom)
+
+    def close(self) -> None:
+        """Let go; what was not finished is not queued."""
+        self._way.close()
+
+
+class _Direct:
+    def __init__(self) -> None:
+        uid = calls.getuid()
+        self._entry: queue.Entry | None = queue.Entry(uid, b"by uid %d" % uid, calls.getpid(), time.time())
+        self._failure = 0
+
+    def write(self, data: bytes) -> None:
+        if self._entry is not None and not self._failure:
+            try:
+                self._entry.write(data)
+            except queue.Refused as refused:
+                self._failure = refused.code
+
+    def finish(self, text: bytes) -> "tuple[int, int, bytes]":
+        entry, self._entry = self._entry, None
+        assert entry is not None
+        code = self._failure
+        if not code:
+            code = enter(entry, text, None)
+        else:
+            entry.abandon()
+        return code, entry.qp, b""
+
+    def close(self) -> None:
+        if self._entry is not None:
+            self._entry.abandon()
+
+
+def enter(entry: queue.Entry, text: bytes, file_system: "durable.FileSystem | None") -> int:
+    """Queue one complete message with the envelope `text`; vq-queue's exit code."""
+    try:
+        entry.envelope(*envelope.decode(text))
+        (_, refused), = queue.commit([entry], file_system)
+    except envelope.TooLong:
+        entry.abandon()
+        return codes.QUEUE_ADDRESS_TOO_LONG
+    except envelope.Unfinished:
+        entry.abandon()
+        return codes.QUEUE_READ_ERROR
+    except ValueError:
+        entry.abandon()
+        return codes.QUEUE_ENVELOPE_FORMAT
+    except queue.Refused as why:
+        entry.abandon()
+        refused = why
+    return refused.code if refused else codes.OK
+
+
+class _Program:
+    """A child with pipes on 0 and 1, and 6 for what it has to say."""
+
+    def __init__(self, program: bytes, env: "Env") -> None:
+        ends = [calls.pipe2(calls.O_CLOEXEC) for _ in range(3)]
+        (message_out, self._message), (envelope_out, self._envelope), (self._custom, custom_in) = ends
+        try:
+            self._pid = child.start([program], env, {0: message_out, 1: envelope_out, 2: 2, 6: custom_in},
+                                    vqhome.VQHOME)
+        except OSError as error:
+            for each in (self._message, self._envelope, self._custom):
+                calls.close(each)
+            raise codes.TryLater("cannot start %s: %s" % (program.decode("utf-8", "replace"), error.strerror)) from None
+        finally:
+            for each in (message_out, envelope_out, custom_in):
+                calls.close(each)
+        self._broken = False
+
+    def write(self, data: bytes) -> None:
+        if not self._broken:
+            try:
+                fd.write_all(self._message, data)
+            except OSError:
+                self._broken = True
+
+    def finish(self, text: bytes) -> "tuple[int, int, bytes]":
+        pid = self._pid
+        self._message = _closed(self._message)
+        try:
+            fd.write_all(self._envelope, text)
+        except OSError:
+            self._broken = True
+        self._envelope = _closed(self._envelope)
+        code = child.wait(pid)
+        self._pid = 0
+        calls.set_blocking(self._custom, False)         # a grandchild may still hold the other end
+        try:
+            custom = calls.read(self._custom, answers.CUSTOM_LIMIT)
+        except BlockingIOError:
+            custom = b""
+        if code == codes.OK and self._broken:
+            code = codes.QUEUE_READ_ERROR
+        self.close()
+        return code, pid, custom
+
+    def close(self) -> None:
+        self._message = _closed(self._message)
+        self._envelope = _closed(self._envelope)
+        self._custom = _closed(self._custom)
+        if self._pid:
+            child.wait(self._pid)                       # it sees an envelope without an end, and gives up
+            self._pid = 0
+
+
+class _Service:
+    """A small message goes in one packet; a large one through pipes, as to any qmail-queue."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._message = self._envelope = -1
+        try:
+            self._socket = sockets.connect(SOCKET)
+        except OSError as error:
+            raise codes.TryLater("no queue service at %s: %s; is the service `queue` up?" % (
+                SOCKET.decode(), error.strerror)) from None
+        self._socket.settimeout(PATIENCE)
+        self._broken = False
+
+    def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._message < 0:
+            self._pieces.append(data)
+            if self._size > queuejob.INLINE:
+                self._open_pipes()
+                pieces, self._pieces = self._pieces, []
+                self._send(self._message, b"".join(pieces))
+        else:
+            self._send(self._message, data)
+
+    def finish(self, text: bytes) -> "tuple[int, int, bytes]":
+        try:
+            if self._message < 0 and self._size + len(text) <= queuejob.INLINE:
+                sockets.send(self._socket, queuejob.encode(b"".join(self._pieces), text))
+            else:
+                if self._message < 0:
+                    self._open_pipes()
+                    self._send(self._message, b"".join(self._pieces))
+                self._message = _closed(self._message)
+                self._send(self._envelope, text)
+                self._envelope = _closed(self._envelope)
+            code, qp = queuejob.decode_answer(self._socket.recv(64))
+        except TimeoutError:
+            return codes.QUEUE_TIMEOUT, 0, b""
+        except (OSError, ValueError):                   # it died, or was told to stop
+            return codes.QUEUE_READ_ERROR, 0, b""
+        finally:
+            self.close()
+        if code == codes.OK and self._broken:
+            code = codes.QUEUE_READ_ERROR
+        return code, qp, b""
+
+    def close(self) -> None:
+        self._message = _closed(self._message)
+        self._envelope = _closed(self._envelope)
+        self._socket.close()
+
+    def _open_pipes(self) -> None:
+        message_out, self._message = calls.pipe2(calls.O_CLOEXEC)
+        envelope_out, self._envelope = calls.pipe2(calls.O_CLOEXEC)
+        try:
+            sockets.send(self._socket, queuejob.PIPES, [message_out, envelope_out])
+        except OSError:
+            self._broken = True
+        finally:
+            calls.close(message_out)
+            calls.close(envelope_out)
+
+    def _send(self, pipe: int, data: bytes) -> None:
+        if not self._broken:
+            try:
+                fd.write_all(pipe, data)
+            except OSError:
+                self._broken = True
+
+
+def _closed(number: int) -> int:
+    """Close `number` if it is open; what a closed descriptor is remembered as."""
+    if number >= 0:
+        calls.close(number)
+    return -1

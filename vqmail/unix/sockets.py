@@ -1,0 +1,82 @@
+"""Local sockets: packets with descriptors in them, and the true identity of who sent them."""
+
+import _socket
+
+from vqmail.unix import calls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+PACKET = 200_000                # bytes of one packet; the kernel's default send buffer holds a little more
+MANY = 16                       # descriptors in one packet
+
+
+def listen(path: bytes, mode: int) -> "socket":
+    """A listening socket at `path`, which any process that may write to it can connect to."""
+    try:
+        calls.unlink(path)
+    except FileNotFoundError:
+        pass
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    sock.bind(path)
+    calls.chmod(path, mode)
+    sock.listen(1024)
+    sock.setblocking(False)
+    return sock
+
+
+def accept(listener: "socket") -> "socket":
+    """The next connection.  BlockingIOError if there is none."""
+    number, _ = listener._accept()
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, number)
+
+
+def connect(path: bytes) -> "socket":
+    """A connection to the service at `path`; OSError if there is none."""
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        sock.connect(path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def pair() -> "tuple[socket, socket]":
+    """Two connected sockets."""
+    return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+
+
+def send(sock: "socket", data: bytes, descriptors: "list[int] | None" = None) -> None:
+    """Send one packet, with descriptors.  OSError (EMSGSIZE) if it is longer than the socket's buffer."""
+    if not descriptors:
+        sock.send(data, _socket.MSG_NOSIGNAL)
+        return
+    packed = b"".join([each.to_bytes(4, "little") for each in descriptors])
+    sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)], _socket.MSG_NOSIGNAL)
+
+
+def receive(sock: "socket", size: int = PACKET) -> "tuple[bytes, list[int]]":
+    """(data, descriptors) of the next packet, b"" when the peer is gone.  The descriptors are the caller's to close.
+
+    ValueError if the packet was cut; its descriptors are closed then.
+    """
+    data, ancillary, flags, _ = sock.recvmsg(size, _socket.CMSG_SPACE(4 * MANY), _socket.MSG_CMSG_CLOEXEC)
+    descriptors = []
+    for level, kind, packed in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            whole = len(packed) - len(packed) % 4
+            descriptors += [int.from_bytes(packed[at:at + 4], "little") for at in range(0, whole, 4)]
+    if flags & (_socket.MSG_TRUNC | _socket.MSG_CTRUNC):
+        for each in descriptors:
+            calls.close(each)
+        raise ValueError("a packet of more than %d bytes or %d descriptors" % (size, MANY))
+    return data, descriptors
+
+
+def peer(sock: "socket") -> "tuple[int, int, int]":
+    """(pid, uid, gid) of the process at the other end, as the kernel knows them."""
+    packed = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+    pid, uid, gid = (int.from_bytes(packed[at:at + 4], "little", signed=True) for at in (0, 4, 8))
+    return pid, uid, gid
