@@ -1,0 +1,47 @@
+"""One process, many descriptors: call back whoever's descriptor is ready."""
+
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+
+
+class Loop:
+    """Handlers by descriptor.  A handler is called with nothing, as long as its descriptor stays ready."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[], None]] = {}
+
+    def watch(self, fd: int, handler: "Callable[[], None]", events: int = READ) -> None:
+        """Call `handler` whenever `fd` is ready, or its other end is gone.  PermissionError for a plain file:
+        that is always ready, just read it."""
+        self._epoll.register(fd, events)
+        self._handlers[fd] = handler
+
+    def change(self, fd: int, events: int) -> None:
+        """From now on these events count for `fd`."""
+        self._epoll.modify(fd, events)
+
+    def forget(self, fd: int) -> None:
+        """Stop watching `fd`, which must still be open."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def turn(self, seconds: "float | None") -> bool:
+        """Wait, `seconds` at most (None: for ever), and call the handlers; whether there was any to call."""
+        ready = self._epoll.poll(seconds)
+        for fd, _ in ready:
+            handler = self._handlers.get(fd)    # one handler may have made another forget
+            if handler is not None:
+                handler()
+        return bool(ready)
+
+    def close(self) -> None:
+        """Let go of everything: for a child that starts a life of its own."""
+        self._epoll.close()
+        self._handlers.clear()

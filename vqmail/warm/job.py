@@ -1,0 +1,30 @@
+"""What a worker is told in one packet: the program, its environment, and where its descriptors go.
+
+    argc NUL targets NUL argv NUL ... NAME=value NUL ...
+
+`targets` says, for each descriptor that comes along, at which number the program expects it, as in `0,1,2`;
+`d` is a directory to run in.
+"""
+
+DIRECTORY = b"d"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vqmail.unix.chain import Env
+
+
+def encode(argv: "list[bytes]", env: "Env", targets: bytes) -> bytes:
+    """The packet."""
+    return b"\0".join([b"%d" % len(argv), targets, *argv, *[b"%s=%s" % each for each in env.items()]])
+
+
+def decode(packet: bytes) -> "tuple[list[bytes], Env, list[bytes]]":
+    """(argv, env, targets).  ValueError if this is no such packet."""
+    count, targets, *words = packet.split(b"\0")
+    argc = int(count[:9])
+    if not 0 < argc <= len(words):
+        raise ValueError("%d arguments announced, %d words sent" % (argc, len(words)))
+    env = {}
+    for each in words[argc:]:
+        name, _, value = each.partition(b"=")
+        env[name] = value
+    return words[:argc], env, targets.split(b",")

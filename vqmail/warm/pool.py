@@ -1,0 +1,154 @@
+"""The workers of one service, by uid: kept while busy, at most so many, the idle ones making way for others."""
+
+import gc
+
+from vqmail import codes
+from vqmail.unix import calls, child, log, priv, sockets
+from vqmail.warm import worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+    from collections.abc import Callable
+
+    from vqmail.unix.loop import Loop
+
+    Done = Callable[[int], None]
+
+
+class _Worker:
+    __slots__ = ("done", "pid", "sock", "who")
+
+    def __init__(self, who: "tuple[int, int]", pid: int, sock: "socket") -> None:
+        self.who = who
+        self.pid = pid
+        self.sock = sock
+        self.done: Done | None = None
+
+
+class Pool:
+    """Runs jobs in processes of the uid and gid they ask for.  `limit` is how many processes there may be."""
+
+    def __init__(self, loop: "Loop", limit: int) -> None:
+        self._loop = loop
+        self._limit = limit
+        self._idle: dict[tuple[int, int], list[_Worker]] = {}
+        self._all: set[_Worker] = set()
+        self._waiting: list[tuple[tuple[int, int], bytes, list[int], Done]] = []
+
+    def submit(self, who: "tuple[int, int]", packet: bytes, descriptors: "list[int]", done: "Done") -> None:
+        """Run the job `packet` as `who`; its `descriptors` are ours from now on.  `done` gets the exit code, minus a
+        signal, or TEMPORARY if there is no process to be had."""
+        free = self._idle.get(who)
+        if free:
+            one: _Worker | None = free.pop()
+        elif len(self._all) < self._limit or self._retire_one():
+            one = self._start(who)
+        else:
+            self._waiting.append((who, packet, descriptors, done))
+            return
+        if one is None:
+            _close(descriptors)
+            done(codes.TEMPORARY)
+            return
+        one.done = done
+        try:
+            sockets.send(one.sock, packet, descriptors)
+        except OSError as error:
+            log.line(b"pool", "cannot give a job to worker %d: %s" % (one.pid, error.strerror))
+            one.done = None
+            self._release(one)
+            done(codes.TEMPORARY)
+        finally:
+            _close(descriptors)
+
+    def busy(self) -> int:
+        """How many jobs are running or waiting."""
+        return len(self._waiting) + sum(one.done is not None for one in self._all)
+
+    def _start(self, who: "tuple[int, int]") -> "_Worker | None":
+        ours, theirs = sockets.pair()
+        gc.freeze()                             # the child does not copy pages only to count references
+        try:
+            pid = calls.fork()
+        except OSError as error:
+            log.line(b"pool", "cannot fork: %s" % error.strerror)
+            ours.close()
+            theirs.close()
+            return None
+        if pid == 0:
+            self._become(who, theirs)
+        theirs.close()
+        one = _Worker(who, pid, ours)
+        self._all.add(one)
+        self._loop.watch(ours.fileno(), lambda: self._answer(one))
+        return one
+
+    def _become(self, who: "tuple[int, int]", sock: "socket") -> None:
+        """The child's side.  Never returns."""
+        try:
+            # ---- root above, the job's uid below ----
+            priv.drop_to(*who)
+            sock_fd = calls.dup(sock.fileno())
+            kind = type(sock)
+            calls.dup2(sock_fd, 3, inheritable=False)
+            calls.closerange(4, 1 << 20)        # the sockets of other workers, the listener, the loop
+            worker.serve(kind(fileno=3))
+        except codes.Failure as failure:
+            log.line(b"pool", str(failure))
+        except BaseException as bug:  # noqa: BLE001  a child must never come back into its parent's loop
+            log.line(b"pool", "worker: %s: %s" % (type(bug).__name__, bug))
+        finally:
+            calls._exit(codes.TEMPORARY)
+
+    def _answer(self, one: _Worker) -> None:
+        try:
+            packet = one.sock.recv(64)
+        except OSError:
+            packet = b""
+        done, one.done = one.done, None
+        if packet:
+            self._release(one)
+            if done is not None:
+                done(int(packet))
+            return
+        self._all.discard(one)                  # it retired, or died
+        free = self._idle.get(one.who, [])
+        if one in free:
+            free.remove(one)
+        self._loop.forget(one.sock.fileno())
+        one.sock.close()
+        code = child.wait(one.pid)
+        if done is not None:
+            done(code if code else codes.TEMPORARY)
+        self._next()
+
+    def _release(self, one: _Worker) -> None:
+        self._idle.setdefault(one.who, []).append(one)
+        self._next()
+
+    def _next(self) -> None:
+        while self._waiting:
+            who = self._waiting[0][0]
+            if not self._idle.get(who) and len(self._all) >= self._limit and not self._retire_one():
+                return
+            self.submit(*self._waiting.pop(0))
+
+    def _retire_one(self) -> bool:
+        """Make room: let one idle worker go.  False if all are busy."""
+        for who, free in self._idle.items():
+            if free:
+                one = free.pop(0)
+                if not free:
+                    del self._idle[who]
+                self._all.discard(one)
+                self._loop.forget(one.sock.fileno())
+                one.sock.close()                # it sees the end and exits
+                child.wait(one.pid)
+                return True
+        return False
+
+
+def _close(descriptors: "list[int]") -> None:
+    for each in descriptors:
+        calls.close(each)
