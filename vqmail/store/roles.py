@@ -11,10 +11,11 @@ ALIAS = b"alias"
 QUEUE = b"queue/mess"
 SEND = b"queue/info"
 REMOTE = b"queue/lock/tcpto"
+DAEMON = b"run/smtpd"
 
 
 def ids(role: bytes) -> "tuple[int, int]":
-    """(uid, gid) of ALIAS, QUEUE, SEND or REMOTE.  TryLater if the installation lacks its file."""
+    """(uid, gid) of ALIAS, QUEUE, SEND, REMOTE or DAEMON.  TryLater if the installation lacks its file."""
     path = vqhome.path(role)
     try:
         owner = calls.stat(path)

@@ -1,0 +1,100 @@
+"""The virtmailfilter service: looks up a virtual user and has the message delivered under that user's uid.
+
+It is asked by the owner of a domain, whose vq-local ran `| virtmailfilter`.  It serves a caller only for the
+domains whose owner the caller is, as the kernel knows him; it never opens the message.
+"""
+
+from vqmail import codes
+from vqmail.store import virtual
+from vqmail.unix import calls, log, loop, sockets
+from vqmail.warm import job, pool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+    from vqmail.unix.chain import Env
+
+WORKERS = 500                   # processes kept for virtual users
+CLIENTS = 1000
+TARGETS = b"0,1,2"
+
+
+def listen() -> "socket":
+    """The socket of this service; who may do what is decided by who he is."""
+    return sockets.listen(virtual.SOCKET, 0o666)
+
+
+def serve(listener: "socket", number: int) -> int:  # noqa: ARG001  one process: the workers are the many
+    """Serve until killed."""
+    service = Service(listener)
+    while True:
+        service.turn()
+
+
+class Service:
+    """The callers that wait for a delivery."""
+
+    def __init__(self, listener: "socket") -> None:
+        self._loop = loop.Loop()
+        self._pool = pool.Pool(self._loop, WORKERS)
+        self._listener = listener
+        self._desk = virtual.Desk()
+        self._clients = 0
+        self._loop.watch(listener.fileno(), self._accept)
+
+    def turn(self) -> None:
+        """One look around."""
+        self._loop.turn(None)
+
+    def _accept(self) -> None:
+        while self._clients < CLIENTS:
+            try:
+                sock = sockets.accept(self._listener)
+            except OSError:
+                return
+            self._clients += 1
+            self._loop.watch(sock.fileno(), lambda sock=sock: self._begin(sock))  # type: ignore[misc]
+
+    def _begin(self, sock: "socket") -> None:
+        self._loop.forget(sock.fileno())
+        descriptors: list[int] = []
+        try:
+            packet, descriptors = sockets.receive(sock)
+            argv, env, targets = job.decode(packet)
+            if b",".join(targets) != TARGETS or len(descriptors) != 3:
+                raise ValueError("three descriptors belong to a delivery")
+        except (OSError, ValueError) as error:
+            _close(descriptors)
+            self._answer(sock, codes.TEMPORARY, b"virtmailfilter service does not understand: %s"
+                         % str(error).encode())
+            return
+        self._deliver(sock, env, descriptors)
+
+    def _deliver(self, sock: "socket", env: "Env", descriptors: "list[int]") -> None:
+        try:
+            plan = self._desk.plan(env, sockets.peer(sock)[1])
+        except codes.Failure as failure:
+            _close(descriptors)
+            self._answer(sock, failure.code, str(failure).encode("utf-8", "surrogateescape"))
+            return
+        directory = calls.open(plan.directory, calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC)
+        self._pool.submit((plan.uid, plan.gid), job.encode(plan.argv, plan.env, TARGETS + b"," + job.DIRECTORY),
+                          [*descriptors, directory], lambda code: self._answer(sock, code, b""))
+
+    def _answer(self, sock: "socket", code: int, text: bytes) -> None:
+        if text:
+            log.line(b"virtmailfilter", text)
+        try:
+            sockets.send(sock, b"%d %s" % (code if code >= 0 else codes.TEMPORARY, text))
+        except OSError:                         # the caller did not wait
+            log.line(b"virtmailfilter", "nobody waits for the answer %d" % code)
+        sock.close()
+        if self._clients == CLIENTS:
+            self._loop.watch(self._listener.fileno(), self._accept)
+        self._clients -= 1
+
+
+def _close(descriptors: "list[int]") -> None:
+    for each in descriptors:
+        calls.close(each)

@@ -1,0 +1,80 @@
+"""vq-service: run one of the local services that take the place of set-uid programs.
+
+SYNOPSIS    vq-service queue
+            vq-service virtmailfilter
+
+WRITES      2   the log
+
+Listens on a local socket in run/ and does what the command of the same name is asked for:
+
+    queue           vq-queue: puts messages into the queue, many with one flush of the disk
+    virtmailfilter  looks up a virtual user and delivers under the user's own uid
+
+Who the caller is comes from the kernel, not from the caller.  While a service is down its command
+fails for now, and nothing is lost.
+
+FILES       run/queue/socket, run/virtmailfilter/socket
+
+EXIT        0   stopped by TERM
+            100 wrong usage
+            111 cannot start; one of its processes died
+
+RUNS AS     root; queue becomes the queue's owner at once, virtmailfilter becomes each user in a
+            process of its own
+"""
+
+import _signal
+import gc
+
+from vqmail import codes
+from vqmail.unix import calls, chain, log
+from vqmail.warm import filter_service, queue_service, registry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vqmail.unix.chain import Env
+
+SERVICES = {
+    b"queue": (queue_service.listen, queue_service.serve, queue_service.PROCESSES),
+    b"virtmailfilter": (filter_service.listen, filter_service.serve, 1),
+}
+
+
+def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
+    """Serve until TERM."""
+    if len(argv) != 2 or argv[1] not in SERVICES:
+        raise codes.GiveUp("usage: vq-service %s" % "|".join(each.decode() for each in SERVICES))
+    listen, serve, processes = SERVICES[argv[1]]
+    try:
+        listener = listen()
+    except OSError as error:
+        raise codes.TryLater("cannot listen: %s; is run/ there and ours? run setup check" % error) from None
+    chain.make_resident(registry.programs())
+    gc.collect()
+    gc.freeze()
+    children: list[int] = []
+
+    def stop(*_: object) -> None:
+        for each in children:
+            calls.kill(each, _signal.SIGTERM)
+        calls._exit(codes.OK)
+
+    for number in range(processes):
+        pid = calls.fork()
+        if pid == 0:
+            calls._exit(_child(serve, listener, number))
+        children.append(pid)
+    _signal.signal(_signal.SIGTERM, stop)
+    log.line(b"vq-service", b"%s: ready" % argv[1])
+    pid, status = calls.waitpid(-1, 0)          # they do not end: one that does takes all down, to be started afresh
+    children.remove(pid)
+    for each in children:
+        calls.kill(each, _signal.SIGTERM)
+    log.line(b"vq-service", "%s: process %d ended with status %d" % (argv[1].decode(), pid, status))
+    return codes.TEMPORARY
+
+
+def _child(serve: "object", listener: "object", number: int) -> int:
+    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+    outcome = chain.run(lambda _argv, _env: serve(listener, number), [b"vq-service"], {})  # type: ignore[operator]
+    return outcome if isinstance(outcome, int) else codes.TEMPORARY
