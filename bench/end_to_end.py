@@ -1,0 +1,111 @@
+"""Messages per second from the first SMTP connection to the last file in new/, ours and Postfix in turn."""
+
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from typing import NamedTuple, Protocol
+
+import disk
+import load
+import measure
+
+LOAD = pathlib.Path(__file__).with_name("load.py")
+WARM_UP = 100
+
+
+class System(Protocol):
+    """What a measurement needs of a mail system."""
+
+    name: str
+    folder: pathlib.Path
+    port: int
+    recipients: "list[str]"
+    maildirs: "list[pathlib.Path]"
+    pids: "list[int]"
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def log(self) -> str: ...
+
+
+class Result(NamedTuple):
+    """One run."""
+
+    rate: float                 # messages per second
+    accepted: float             # of which the SMTP side alone: accepted per second
+    cpu: float                  # CPU milliseconds of the system per message, cleaning up included
+    client: float               # CPU milliseconds of the load generator per message
+
+
+def drive(kind: str, port: int, count: int, sessions: int, *rest: object) -> "dict[str, float]":
+    """Run the load generator; what it says of itself."""
+    command = [sys.executable, "-I", "-S", str(LOAD), kind, str(port), str(count), str(sessions), *map(str, rest)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the load generator failed: {done.stderr.strip()}")
+    return dict(json.loads(done.stdout))
+
+
+def once(system: System, count: int, sessions: int, each: int, size: int) -> Result:
+    """One run into empty Maildirs; ends the program when a message is missing or there twice."""
+    before = measure.cpu(system.pids)
+    said = drive("smtp", system.port, count, sessions, each, size, *system.recipients)
+    end = measure.await_arrival(system.maildirs, count)
+    after = measure.quiet(system.pids)
+    found = measure.numbers(system.maildirs)
+    if found != list(range(count)):
+        raise SystemExit(f"{system.name}: {count} sent, {len(found)} delivered, {len(set(found))} different")
+    measure.empty(system.maildirs)
+    disk.settle(system.folder)
+    return Result(count / (end - said["start"]), count / (said["end"] - said["start"]),
+                  (after - before) / count * 1000, said["cpu"] / count * 1000)
+
+
+def throughput(systems: "list[System]", runs: int, count: int, sessions: int, each: int, size: int) -> None:
+    """`runs` runs of every system, interleaved, and how the medians compare with the last system named."""
+    results: dict[str, list[Result]] = {system.name: [] for system in systems}
+    for system in systems:
+        once(system, WARM_UP, sessions, 1, size)
+    for _ in range(runs):
+        for system in systems:
+            results[system.name].append(once(system, count, sessions, each, size))
+    yardstick = statistics.median(each.rate for each in results[systems[-1].name])
+    print(f"  {'messages/s':14}{'runs':>{7 * runs}}{'median':>9}{'ratio':>7}{'accepted/s':>12}{'CPU ms/message':>16}"
+          f"{'client':>8}")
+    for name, rows in results.items():
+        rate, accepted, cpu, client = (statistics.median(column) for column in zip(*rows, strict=True))
+        print(f"  {name:14}" + "".join(f"{row.rate:7.0f}" for row in rows)
+              + f"{rate:9.0f}{rate / yardstick:7.2f}{accepted:12.0f}{cpu:16.2f}{client:8.2f}", flush=True)
+
+
+def alone(systems: "list[System]", count: int, size: int) -> None:
+    """Milliseconds from connect to the file in new/, one message at a time, each to the next user."""
+    times: dict[str, list[float]] = {system.name: [] for system in systems}
+    watches = {system.name: measure.Watch([each / "new" for each in system.maildirs]) for system in systems}
+    for number in range(count):
+        for system in systems:
+            start = time.monotonic()
+            _send(system.port, number, system.recipients, size)
+            times[system.name].append((watches[system.name].wait() - start) * 1000)
+            measure.quiet(system.pids, 0.05, 1)
+    yardstick = statistics.median(times[systems[-1].name])
+    print(f"  {'one alone, ms':14}{'median':>9}{'best':>8}{'worst':>8}{'ratio':>7}")
+    for system in systems:
+        watches[system.name].close()
+        row = times[system.name]
+        median = statistics.median(row)
+        print(f"  {system.name:14}{median:9.1f}{min(row):8.1f}{max(row):8.1f}{median / yardstick:7.2f}", flush=True)
+        measure.await_arrival(system.maildirs, count)
+        measure.empty(system.maildirs)
+
+
+def _send(port: int, number: int, recipients: "list[str]", size: int) -> None:
+    """One message by one blocking connection; returns with the reply to the final dot."""
+    connection = load.Connection(port, load.smtp([number], [each.encode() for each in recipients], size))
+    while connection.readable():
+        pass
+
+
