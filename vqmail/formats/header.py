@@ -1,5 +1,9 @@
 """The header lines we write, and the two things we look for in a header: hops and our own Delivered-To."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # what a stranger may choose in a Received line; everything else becomes a question mark
 SAFE = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.@%+/=:-[]_"
 SAFE_TABLE = bytes(each if each in SAFE else ord("?") for each in range(256))
@@ -29,6 +33,37 @@ def from_line(sender: bytes, date: bytes) -> bytes:
     """UFLINE: what separates messages in an mbox."""
     visible = sender.translate(bytes(ord("-") if each in b" \t\n" else each for each in range(256)))
     return b"From %s %s\n" % (visible or b"MAILER-DAEMON", date)
+
+
+def is_looping(pieces: "Iterable[bytes]", recipient: bytes) -> bool:
+    """Whether the header of the message in `pieces` has our Delivered-To line for `recipient` already.
+
+    The local part is compared to the byte, the domain in any case: a host that changes its case must not feed a
+    loop for ever.  Headers of any size are looked through, little of them is kept.
+    """
+    line = b"\n" + delivered_to(recipient)
+    lower = line.lower()
+    exact = line.rindex(b"@") if b"@" in line else len(line)
+    text = b"\n"                            # as if a line had ended before the first
+    for piece in pieces:
+        text += piece
+        end = text.find(b"\n\n")
+        if _has(text if end < 0 else text[:end + 1], line, lower, exact):
+            return True
+        if end >= 0:
+            return False
+        text = text[-len(line):]
+    return _has(text + b"\n", line, lower, exact)
+
+
+def _has(text: bytes, line: bytes, lower: bytes, exact: int) -> bool:
+    folded = text.lower()
+    at = folded.find(lower)
+    while at >= 0:
+        if text.startswith(line[:exact], at):
+            return True
+        at = folded.find(lower, at + 1)
+    return False
 
 
 class Header:

@@ -36,6 +36,10 @@ class Hidden(codes.TryLater, PermissionError):
     nothing."""
 
 
+class Editing(codes.TryLater):
+    """The home is sticky: its owner is at work on the dot-qmail files."""
+
+
 class Found(Record):
     """The file that was chosen: its path and what is in it.
 
@@ -83,16 +87,17 @@ def has(directory: bytes, dash: bytes, ext: bytes, suffix: bytes) -> bool:
     return True
 
 
-def check(directory: bytes, editing_is_fine: bool = False) -> None:
-    """Return if the home `directory` may be trusted; TryLater if anybody may write there, or its owner asks to wait."""
+def check(directory: bytes) -> None:
+    """Return if the home `directory` may be trusted; TryLater if anybody may write there, Editing if its owner asks to
+    wait."""
     try:
         mode = calls.stat(directory).st_mode
     except OSError as error:
         raise _trouble(directory, error) from None
     if mode & WRITABLE:
         raise codes.TryLater("Uh-oh: home directory is writable. (#4.7.0)")
-    if mode & STICKY and not editing_is_fine:
-        raise codes.TryLater("Home directory is sticky: user is editing his .qmail file. (#4.2.1)")
+    if mode & STICKY:
+        raise Editing("Home directory is sticky: user is editing his .qmail file. (#4.2.1)")
 
 
 def safe(ext: bytes) -> bytes:

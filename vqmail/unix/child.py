@@ -8,9 +8,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
+HIGHEST = 1 << 20               # above any descriptor there can be
 
-def start(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", directory: "bytes | None" = None) -> int:
+
+def start(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", directory: "bytes | None" = None,
+          seconds: int = 0) -> int:
     """Fork; the child becomes argv.  `descriptors` maps the child's numbers to ours: {0: pipe, 1: log}.
+
+    With `seconds` it is a stranger's program: it leads a session of its own, has no descriptor above 2 whatever
+    we inherited, and an alarm ends it after that time.
 
     Every other descriptor of ours that is not inheritable (Python makes them so) is closed in it.
     Returns the child's pid.  OSError if there is no process to be had.
@@ -23,10 +29,29 @@ def start(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", direct
         _signal.set_wakeup_fd(-1)
         if directory is not None:
             calls.chdir(directory)
+        if seconds:
+            calls.setsid()
+            calls.closerange(3, HIGHEST)
+            _signal.alarm(seconds)
         chain.become(argv, env)
     finally:
         calls._exit(111)            # never back into the parent's loop
     return 0
+
+
+def run(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", seconds: int) -> int:
+    """Run a stranger's program as start() does and wait; the exit code, or minus the signal that killed it.
+
+    One that its alarm ended takes its children with it.
+    """
+    pid = start(argv, env, descriptors, seconds=seconds)
+    code = wait(pid)
+    if code == -_signal.SIGALRM:
+        try:
+            calls.kill(-pid, _signal.SIGTERM)
+        except OSError:                 # none left, or none of ours
+            pass
+    return code
 
 
 def wait(pid: int) -> int:

@@ -2,6 +2,10 @@
 
 from vqmail.unix import calls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 def write_all(fd: int, data: bytes) -> None:
     """Write every byte of `data`; OSError if that cannot be done."""
@@ -31,6 +35,20 @@ def read_file(path: bytes, limit: int) -> bytes:
         return read_all(fd, limit)
     finally:
         calls.close(fd)
+
+
+def pieces(number: int) -> "Iterator[bytes]":
+    """The content of the file open as `number`, from its first byte, wherever its offset is: others may share it."""
+    at = 0
+    while piece := calls.pread(number, 65536, at):
+        yield piece
+        at += len(piece)
+
+
+def rest(number: int) -> "Iterator[bytes]":
+    """What can still be read from `number`, which may be a pipe."""
+    while piece := calls.read(number, 65536):
+        yield piece
 
 
 def move(target: int, fd: int) -> None:

@@ -1,6 +1,8 @@
 """Locks that go away with their holder."""
 
 import fcntl
+import select
+import time
 
 from vqmail.unix import calls
 
@@ -22,3 +24,17 @@ def hold(path: bytes, mode: int = 0o600) -> int:
 def wait_for(number: int) -> None:
     """Take the lock on an open file, waiting as long as it takes (an alarm may end that)."""
     fcntl.flock(number, fcntl.LOCK_EX)
+
+
+def take_within(number: int, seconds: float) -> None:
+    """Take the lock on an open file; TimeoutError if somebody else holds it for `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError("locked for %d seconds" % seconds) from None
+            select.select([], [], [], 0.02)
+        else:
+            return

@@ -1,0 +1,80 @@
+"""dot-qmail files: one delivery instruction a line (QMAIL interface 6.5).
+
+    first byte      the line says
+    (none)          nothing; but not as the first line of the file
+    #               nothing
+    |               run the rest with /bin/sh
+    . or /          append to this mbox; deliver into this maildir if it ends with a slash
+    &               forward to the rest
+    +               `+list`: only forwards from here on; anything else: nothing
+    other           forward to the line
+
+Spaces and tabs at the end of a line do not count; the last line need not end in a newline.
+"""
+
+from vqmail.record import Record
+
+LINES = 10_000                  # more than that is not a dot-qmail file
+
+PROGRAM = b"program"
+MAILDIR = b"maildir"
+MBOX = b"mbox"
+FORWARD = b"forward"
+
+# What a program line may consist of to be run without a shell: words, blanks, and nothing a shell would look at twice.
+PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=@%+,:- \t"
+
+
+class Instruction(Record):
+    """One delivery.  `allowed` is False for a program or a file where only forwards may stand."""
+
+    __slots__ = ("kind", "what", "line", "allowed")
+    kind: bytes
+    what: bytes
+    line: int
+    allowed: bool
+
+
+def parse(text: bytes, forward_only: bool = False) -> "list[Instruction]":
+    """The instructions in `text`, in order.  `forward_only` says that the file's x bit is set.
+
+    ValueError, which names the line, if the file cannot mean what its author meant.
+    """
+    lines = text.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    if len(lines) > LINES:
+        raise ValueError("it has more than %d lines" % LINES)
+    found = []
+    for number, each in enumerate(lines, 1):
+        line = each.rstrip(b" \t")
+        first = line[:1]
+        if first == b"":
+            if number == 1:
+                raise ValueError("first line of .qmail file is blank. (#4.2.1)")
+            continue
+        if first == b"#":
+            continue
+        if line[-1:] == b"\r":                  # qmail would deliver to a file, or a user, called CR
+            raise ValueError("line %d ends in CR LF; save the file with UNIX line ends (LF). (#4.3.5)" % number)
+        if b"\0" in line:
+            raise ValueError("line %d has a NUL in it. (#4.3.5)" % number)
+        if first == b"+":
+            forward_only = forward_only or line == b"+list"
+        elif first == b"|":
+            found.append(Instruction(PROGRAM, line[1:], number, not forward_only))
+        elif first in b"./":
+            found.append(Instruction(MAILDIR if line[-1:] == b"/" else MBOX, line, number, not forward_only))
+        else:
+            found.append(Instruction(FORWARD, line[1:] if first == b"&" else line, number, True))
+    return found
+
+
+def plain_words(command: bytes) -> "list[bytes] | None":
+    """The words of a program line in which a shell has nothing to do but to split it, None for any other."""
+    if command.translate(None, PLAIN):
+        return None
+    words = command.split()
+    if not words or b"=" in words[0]:           # an assignment
+        return None
+    return words

@@ -1,0 +1,115 @@
+"""virtmaildelivery: put a message into the Maildir of a virtual user.
+
+SYNOPSIS    virtmaildelivery user homedir
+
+READS       0   the message, from where it stands
+WRITES      1   why it was not delivered
+            homedir/Maildir/new
+
+The current directory is the domain's; homedir is relative to it even if it begins with a slash.  The Maildir is made
+where the home is there and it is not.  The message is kept byte for byte after RPLINE and DTLINE.
+
+ENVIRONMENT DTLINE  the Delivered-To line
+            RPLINE  the Return-Path line
+
+EXIT        0   delivered
+            111 not now, for whatever reason
+RUNS AS     the virtual user
+
+SECURITY    homedir has no `..` and no symbolic link in it: it cannot lead out of the domain.
+"""
+
+from vqmail import codes
+from vqmail.store import maildir
+from vqmail.unix import calls, fd, log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vqmail.unix.chain import Env
+
+BEYOND = calls.O_PATH | calls.O_DIRECTORY | calls.O_NOFOLLOW | calls.O_CLOEXEC
+MAILDIR = b"Maildir"
+
+# the words for each step of a delivery that did not succeed
+STEPS = {"open": "fopen failed", "write": "fprintf failed", "fsync": "fsync failed", "link": "link failed"}
+
+
+def main(argv: "list[bytes]", env: "Env") -> int:
+    try:
+        _deliver(argv, env)
+    except codes.Failure as failure:            # vq-local takes what stands on 1 into its report
+        try:
+            fd.write_all(1, log.printable(str(failure).encode("utf-8", "surrogateescape")) + b"\n")
+        except OSError:
+            pass
+        return failure.code
+    return codes.OK
+
+
+def _deliver(argv: "list[bytes]", env: "Env") -> None:
+    if len(argv) < 2:
+        raise codes.TryLater("invalid arguments: need username")
+    if len(argv) < 3:
+        raise codes.TryLater("invalid arguments: need home directory")
+    head = _line(env, b"RPLINE") + _line(env, b"DTLINE")
+    umask = calls.umask(0o077)
+    try:
+        _enter(argv[2])
+        _make_missing(argv[2])
+        maildir.deliver(MAILDIR, _message(head))
+    except maildir.Undelivered as why:
+        raise codes.TryLater("%s: %s" % (STEPS[why.step], why)) from None
+    finally:
+        calls.umask(umask)
+
+
+def _line(env: "Env", name: bytes) -> bytes:
+    """The header line in variable `name`: one line, whatever is in it."""
+    if name not in env:
+        raise codes.TryLater("environment variable %s not set" % name.decode())
+    return env[name].removesuffix(b"\n").replace(b"\n", b"_") + b"\n"
+
+
+def _enter(home: bytes) -> None:
+    """Go to `home` below the current directory, step by step."""
+    shown = _shown(home)
+    steps = [each for each in home.split(b"/") if each not in (b"", b".")]
+    if b".." in steps or b"\0" in home:
+        raise codes.TryLater("chdir failed: %s: a home may not have .. in it" % shown)
+    here = -1
+    try:
+        here = calls.open(b".", BEYOND)
+        for each in steps:
+            further = calls.open(each, BEYOND, dir_fd=here)
+            calls.close(here)
+            here = further
+        calls.fchdir(here)
+    except OSError as error:
+        raise codes.TryLater("chdir failed: %s: %s" % (shown, error.strerror)) from None
+    finally:
+        if here >= 0:
+            calls.close(here)
+
+
+def _make_missing(home: bytes) -> None:
+    try:
+        calls.stat(MAILDIR + b"/new")
+    except FileNotFoundError:
+        try:
+            maildir.make(MAILDIR)
+        except OSError as error:
+            raise codes.TryLater("chdir failed: %s: cannot make it: %s" % (_shown(home), error.strerror)) from None
+    except OSError as error:
+        raise codes.TryLater("chdir failed: %s: %s" % (_shown(home), error.strerror)) from None
+
+
+def _shown(home: bytes) -> str:
+    return (home.lstrip(b"/") + b"/" + MAILDIR).decode("utf-8", "replace")
+
+
+def _message(head: bytes) -> "Iterator[bytes]":
+    rest = fd.rest(0)
+    yield head + next(rest, b"")
+    yield from rest

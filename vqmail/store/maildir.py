@@ -1,0 +1,91 @@
+"""Deliver into a maildir: nothing is in new/ before all of it is on the disk, and nothing in new/ is ever replaced."""
+
+import errno
+import time
+
+from vqmail import codes
+from vqmail.formats import maildirname
+from vqmail.unix import calls, durable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ATTEMPTS = 10                   # names tried
+FOLDERS = (b"tmp", b"new", b"cur")
+NO_MAILDIR = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP)
+
+
+class Undelivered(codes.TryLater):
+    """A delivery failed and left nothing behind.  `step` is open, write, fsync or link; `number` the errno."""
+
+    def __init__(self, text: str, step: str, number: "int | None") -> None:
+        super().__init__(text)
+        self.step = step
+        self.number = number
+
+
+def deliver(directory: bytes, parts: "Iterable[bytes]") -> None:
+    """Make one message of `parts` and return when it is in `directory`/new for good.  Undelivered otherwise."""
+    directory = directory.rstrip(b"/") or b"/"
+    new = directory + b"/new"
+    now = time.time_ns()
+    pid = calls.getpid()
+    step = "open"
+    try:
+        with durable.Draft(directory + b"/tmp", b"%d.P%dR%s" % (now // 1000, pid, _random()), 0o600) as draft:
+            step = "write"
+            for part in parts:
+                draft.write(part)
+            step = "fsync"
+            draft.seal()
+            step = "link"
+            _name(draft, new, now, pid)
+            durable.sync_dir(new)
+    except OSError as error:
+        shown = directory.decode("utf-8", "replace")
+        if step == "open" and error.errno in NO_MAILDIR:
+            text = "Unable to chdir to maildir. (#4.2.1) %s: %s" % (shown, error.strerror)
+        else:
+            text = "Temporary trouble with maildir %s: %s failed: %s (#4.3.0)" % (shown, step, error.strerror)
+        raise Undelivered(text, step, error.errno) from None
+
+
+def make(directory: bytes) -> None:
+    """Make the maildir `directory`, or what is missing of it, for good; OSError if that cannot be done."""
+    _directory(directory)
+    for each in FOLDERS:
+        _directory(directory + b"/" + each)
+    durable.sync_dir(directory)
+    durable.sync_dir(directory.rpartition(b"/")[0] or (b"/" if directory[:1] == b"/" else b"."))
+
+
+def _name(draft: durable.Draft, new: bytes, now: int, pid: int) -> None:
+    """Link `draft` into `new` under a name that nothing has."""
+    status = calls.fstat(draft.fd)
+    host = calls.uname().nodename.encode("utf-8", "surrogateescape")
+    again = b""
+    for attempt in range(ATTEMPTS):
+        path = new + b"/" + maildirname.new(now, pid, status.st_dev, status.st_ino, host, again)
+        try:
+            draft.link(path)
+        except FileExistsError:
+            there = calls.lstat(path)
+            if (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
+                return                          # over NFS: it was done, only the answer was lost
+            if attempt == ATTEMPTS - 1:
+                raise
+            again = _random()
+        else:
+            return
+
+
+def _random() -> bytes:
+    return calls.urandom(4).hex().encode()
+
+
+def _directory(path: bytes) -> None:
+    try:
+        calls.mkdir(path, 0o700)
+    except FileExistsError:
+        return
