@@ -33,6 +33,7 @@ DIRECTORIES = [
     ("users", 0o755, OWNER, GROUP),
     ("run", 0o755, OWNER, GROUP),
     ("run/queue", 0o755, OWNER, GROUP),
+    ("run/log", 0o755, LOG, NOFILES),
     ("run/smtpd", 0o755, DAEMON, NOFILES),
     ("run/virtmailfilter", 0o755, OWNER, GROUP),
     ("service", 0o755, OWNER, GROUP),

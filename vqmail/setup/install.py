@@ -12,7 +12,7 @@ from vqmail.setup import hier
 LIBRARIES = ("cdbx", "docopt", "dns")           # what our programs import beyond Python itself; crypt_r on 3.13 and later
 
 # commands that live on the warm floor, because they run other programs without executing them
-WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "warm.service",
+WARM = {"vq-lspawn": "warm.lspawn", "vq-service": "warm.service",
         "vq-tcpserver": "warm.tcpserver"}
 
 SCRIPT = """\

@@ -12,10 +12,11 @@ QUEUE = b"queue/mess"
 SEND = b"queue/info"
 REMOTE = b"queue/lock/tcpto"
 DAEMON = b"run/smtpd"
+LOG = b"run/log"
 
 
 def ids(role: bytes) -> "tuple[int, int]":
-    """(uid, gid) of ALIAS, QUEUE, SEND, REMOTE or DAEMON.  TryLater if the installation lacks its file."""
+    """(uid, gid) of ALIAS, QUEUE, SEND, REMOTE, DAEMON or LOG.  TryLater if the installation lacks its file."""
     path = vqhome.path(role)
     try:
         owner = calls.stat(path)
