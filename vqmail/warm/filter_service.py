@@ -5,9 +5,10 @@ domains whose owner the caller is, as the kernel knows him; it never opens the m
 """
 
 from vqmail import codes
-from vqmail.store import virtual
+from vqmail.formats import job
+from vqmail.store import desk
 from vqmail.unix import calls, log, loop, sockets
-from vqmail.warm import job, pool
+from vqmail.warm import pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ TARGETS = b"0,1,2"
 
 def listen() -> "socket":
     """The socket of this service; who may do what is decided by who he is."""
-    return sockets.listen(virtual.SOCKET, 0o666)
+    return sockets.listen(desk.SOCKET, 0o666)
 
 
-def serve(listener: "socket", number: int) -> int:  # noqa: ARG001  one process: the workers are the many
+def serve(listener: "socket", number: int) -> int:
     """Serve until killed."""
     service = Service(listener)
     while True:
@@ -39,7 +40,7 @@ class Service:
         self._loop = loop.Loop()
         self._pool = pool.Pool(self._loop, WORKERS)
         self._listener = listener
-        self._desk = virtual.Desk()
+        self._desk = desk.Desk()
         self._clients = 0
         self._loop.watch(listener.fileno(), self._accept)
 

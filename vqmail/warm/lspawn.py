@@ -26,10 +26,10 @@ STANDARDS   qmail-lspawn(8)
 import stat
 
 from vqmail import codes, vqhome
-from vqmail.formats import delivery
+from vqmail.formats import delivery, job
 from vqmail.store import roles, users
 from vqmail.unix import calls, chain, fd, log, loop
-from vqmail.warm import job, pool, registry
+from vqmail.warm import pool, registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ SERVICES = {
 }
 
 
-def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
+def main(argv: "list[bytes]", env: "Env") -> int:
     """Serve until TERM."""
     if len(argv) != 2 or argv[1] not in SERVICES:
         raise codes.GiveUp("usage: vq-service %s" % "|".join(each.decode() for each in SERVICES))

@@ -9,8 +9,8 @@ import _signal
 import fcntl
 
 from vqmail import codes
+from vqmail.formats import job
 from vqmail.unix import calls, chain, log, sockets
-from vqmail.warm import job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,17 +7,14 @@
 """
 
 DIRECTORY = b"d"
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from vqmail.unix.chain import Env
 
 
-def encode(argv: "list[bytes]", env: "Env", targets: bytes) -> bytes:
+def encode(argv: "list[bytes]", env: "dict[bytes, bytes]", targets: bytes) -> bytes:
     """The packet."""
     return b"\0".join([b"%d" % len(argv), targets, *argv, *[b"%s=%s" % each for each in env.items()]])
 
 
-def decode(packet: bytes) -> "tuple[list[bytes], Env, list[bytes]]":
+def decode(packet: bytes) -> "tuple[list[bytes], dict[bytes, bytes], list[bytes]]":
     """(argv, env, targets).  ValueError if this is no such packet."""
     count, targets, *words = packet.split(b"\0")
     argc = int(count[:9])
