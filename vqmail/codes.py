@@ -33,6 +33,8 @@ QUEUE_CANNOT_EXEC = 120
 PASSWORD_WRONG = 1
 PASSWORD_MISUSED = 2
 
+SESSION_BROKEN = 1              # vq-smtpd: the client did not say QUIT
+
 # what the shell and execve's callers say when a program could not be started
 EXEC_WOULD_NOT_START = 126
 EXEC_NOT_FOUND = 127

@@ -19,6 +19,17 @@ def trace(pid: int, how: bytes, date: bytes) -> bytes:
     return b"Received: (qmail %d invoked %s); %s\n" % (pid, how, date)
 
 
+def received(host: bytes, helo: bytes, info: bytes, ip: bytes, local: bytes, protocol: bytes, date: bytes) -> bytes:
+    """The line a server puts on what comes from the network (QMAIL interface 12.4).
+
+    `helo` shows only if it is not `host` in whatever case; `info`, what the client's ident server said, may be empty.
+    """
+    said = b" (HELO %s)" % safe(helo) if helo and helo.lower() != host.lower() else b""
+    who = safe(info) + b"@" if info else b""
+    return b"Received: from %s%s (%s%s)\n  by %s with %s; %s\n" % (
+        safe(host), said, who, safe(ip), safe(local), protocol, date)
+
+
 def delivered_to(recipient: bytes) -> bytes:
     """DTLINE: the line that ends loops."""
     return b"Delivered-To: %s\n" % recipient.replace(b"\n", b"_")

@@ -1,0 +1,67 @@
+"""Every reply a server of ours can give, in one place.
+
+The words are qmail's where qmail has them, so that whoever looks for them in a log still finds them.  The enhanced
+code (RFC 3463) stands in front as well, where RFC 2034 wants it: never in the greeting, nor in the answers to HELO,
+EHLO and the 354.
+"""
+
+# ---- SMTP ----
+GREETING = b"220 %s ESMTP\r\n"
+HELO = b"250 %s\r\n"
+EHLO = b"250-%s\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE %d\r\n250 ENHANCEDSTATUSCODES\r\n"
+MAIL_OK = b"250 2.1.0 ok\r\n"
+RCPT_OK = b"250 2.1.5 ok\r\n"
+GO_AHEAD = b"354 go ahead\r\n"
+QUEUED = b"250 2.0.0 ok %d qp %d\r\n"
+FLUSHED = b"250 2.0.0 flushed\r\n"
+NOOP = b"250 2.0.0 ok\r\n"
+HELP = b"214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\r\n"
+VRFY = b"252 2.0.0 send some mail, i'll try my best\r\n"
+BYE = b"221 2.0.0 %s\r\n"
+
+# the client's commands
+LINE_TOO_LONG = b"500 5.5.2 command line too long (#5.5.2)\r\n"
+UNIMPLEMENTED = b"502 5.5.1 unimplemented (#5.5.1)\r\n"
+MAIL_FIRST = b"503 5.5.1 MAIL first (#5.5.1)\r\n"
+RCPT_FIRST = b"503 5.5.1 RCPT first (#5.5.1)\r\n"
+SYNTAX = b"501 5.5.4 syntax error (#5.5.4)\r\n"
+TOO_LONG = b"555 5.5.4 syntax error, address too long (#5.5.4)\r\n"
+PARAMETER = b"555 5.5.4 parameter not supported (#5.5.4)\r\n"
+PARAMETER_VALUE = b"501 5.5.4 parameter value not understood (#5.5.4)\r\n"
+BAD_SENDER = b"501 5.1.7 that sender address is malformed (#5.1.7)\r\n"
+BAD_RECIPIENT = b"501 5.1.3 that recipient address is malformed (#5.1.3)\r\n"
+NOT_ASCII = b"553 5.6.7 sorry, addresses must be ASCII here (#5.6.7)\r\n"
+TOO_MANY_RECIPIENTS = b"452 4.5.3 too many recipients, send the others in another message (#4.5.3)\r\n"
+TOO_MANY_ERRORS = b"421 4.7.0 too many bad commands, goodbye (#4.7.0)\r\n"
+
+# what we do not want
+BAD_MAIL_FROM = b"553 5.7.1 sorry, your envelope sender is in my badmailfrom list (#5.7.1)\r\n"
+NO_GATEWAY = b"553 5.7.1 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
+NO_MAILBOX = b"550 5.1.1 sorry, no mailbox here by that name (#5.1.1)\r\n"
+TOO_BIG = b"552 5.3.4 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
+TOO_MANY_HOPS = b"554 5.4.6 too many hops, this message is looping (#5.4.6)\r\n"
+BARE_NEWLINE = b"451 4.6.0 lines must end in CR LF. See https://cr.yp.to/docs/smtplf.html.\r\n"
+
+# trouble
+NO_CONTROLS = b"421 4.3.0 unable to read controls (#4.3.0)\r\n"
+NO_MEMORY = b"421 4.3.0 out of memory (#4.3.0)\r\n"
+NO_QUEUE = b"451 4.3.0 qqt failure (#4.3.0)\r\n"
+CANNOT_LOOK = b"451 4.3.0 sorry, i cannot look for that mailbox now (#4.3.0)\r\n"
+TIMEOUT = b"451 4.4.2 timeout (#4.4.2)\r\n"
+
+TEXT_LIMIT = 400                # of words that come from a queue program; RFC 5321 4.5.3.1.5 allows a line of 512
+
+
+def queue(answer: bytes) -> bytes:
+    """The reply for what a queue said: D or Z, then words, which end in (#x.y.z) if they care."""
+    kind, code = (b"5", b"554") if answer[:1] == b"D" else (b"4", b"451")
+    words = _printable(answer[1:])[:TEXT_LIMIT]
+    enhanced = words.rpartition(b"(#")[2].partition(b")")[0]
+    if enhanced[:1] != kind or len(enhanced.split(b".")) != 3 or not enhanced.replace(b".", b"").isdigit():
+        enhanced = kind + b".3.0"
+    return b"%s %s %s\r\n" % (code, enhanced, words)
+
+
+def _printable(text: bytes) -> bytes:
+    # a line end in it would begin a reply of its own
+    return text.translate(bytes(each if 32 <= each < 127 else ord("?") for each in range(256)))
