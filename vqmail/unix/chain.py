@@ -15,7 +15,7 @@ import _signal
 import sys
 
 from vqmail import codes, vqhome
-from vqmail.unix import calls, log
+from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def launch(main: "Main") -> None:
     encoding = sys.getfilesystemencoding()
     argv = [arg.encode(encoding, "surrogateescape") for arg in sys.argv]
     env = dict(calls.environ)
+    if env.get(b"LC_CTYPE") == b"C.UTF-8" and not _was_given(b"LC_CTYPE"):
+        del env[b"LC_CTYPE"]            # Python's own doing (PEP 538), not for the programs we start
     _follow(run(main, argv, env))
 
 
@@ -117,6 +119,15 @@ def call(main: "Main", argv: "list[bytes]", env: "Env") -> int:
     return outcome
 
 
+def _was_given(name: bytes) -> bool:
+    """Whether this process was started with the variable `name`."""
+    try:
+        given = fd.read_file(b"/proc/self/environ", 1 << 24)
+    except (OSError, ValueError):
+        return True
+    return b"\0" + name + b"=" in b"\0" + given
+
+
 def _follow(outcome: "int | Next") -> None:
     while isinstance(outcome, Next):
         main = resident(outcome.argv[0], outcome.env.get(b"PATH", b""))
@@ -151,10 +162,10 @@ def _execute(argv: "list[bytes]", env: "Env") -> int:
 
 def _undo_as_exec_does() -> None:
     for number in calls.listdir(b"/proc/self/fd"):
-        fd = int(number)
+        each = int(number)
         try:
-            if not calls.get_inheritable(fd):
-                calls.close(fd)
+            if not calls.get_inheritable(each):
+                calls.close(each)
         except OSError:         # the descriptor that listdir itself used
             continue
     for number in CATCHABLE:
