@@ -44,6 +44,8 @@ for row in jobs:
         os.close(number)
     before = state()
     code = chain.call(chain.resident(argv[0], b""), argv, env)
+    if not argv[0].endswith(b"vq-local"):       # may leave its directory for its caller to restore
+        os.chdir(bytes.fromhex(job["directory"]))
     after = state()
     left = None if before == after else repr((before, after))
     os.write(answers, json.dumps({"code": code, "left": left}).encode() + b"\\n")
@@ -90,8 +92,8 @@ class World:
         if self.driver is None:
             with files["message"].open("rb") as zero, files["output"].open("wb") as one, files["errors"].open(
                     "wb") as two:
-                code = subprocess.run([*self.before, *argv], stdin=zero, stdout=one, stderr=two, env=env, cwd=directory, check=False,
-                                      timeout=120, **self.who).returncode
+                code = subprocess.run([*self.before, *argv], stdin=zero, stdout=one, stderr=two, env=env,
+                                      cwd=directory, check=False, timeout=120, **self.who).returncode
         else:
             job = {"argv": [each.hex() for each in argv],
                    "env": {name.hex(): value.hex() for name, value in env.items()},
