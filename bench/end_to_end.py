@@ -1,6 +1,7 @@
 """Messages per second from the first SMTP connection to the last file in new/, ours and Postfix in turn."""
 
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -21,11 +22,13 @@ class System(Protocol):
 
     name: str
     folder: pathlib.Path
-    port: int
+    port: int                   # of SMTP; 0: has none
     recipients: "list[str]"
     maildirs: "list[pathlib.Path]"
-    pids: "list[int]"
+    pop_port: int               # 0: has none
 
+    @property
+    def pids(self) -> "list[int]": ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def log(self) -> str: ...
@@ -109,3 +112,35 @@ def _send(port: int, number: int, recipients: "list[str]", size: int) -> None:
         pass
 
 
+
+
+def pop3(systems: "list[System]", runs: int, sessions: int, count: int, messages: int, size: int, password: str) -> None:
+    """POP3 sessions per second: login, STAT, LIST, RETR of everything, QUIT; ratio to the last system named."""
+    results: dict[str, list[tuple[float, float]]] = {system.name: [] for system in systems}
+    for system in systems:
+        for maildir in system.maildirs:
+            _fill(maildir, messages, size)
+    for turn in range(runs + 1):
+        for system in systems:
+            number = count if turn else len(system.recipients)          # first everybody once, not counted
+            before = measure.cpu(system.pids)
+            said = drive("pop3", system.pop_port, number, sessions, messages, password, *system.recipients)
+            cpu = (measure.quiet(system.pids) - before) / number * 1000
+            if turn:
+                results[system.name].append((number / (said["end"] - said["start"]), cpu))
+    yardstick = statistics.median(rate for rate, _ in results[systems[-1].name])
+    print(f"  {'sessions/s':14}{'runs':>{7 * runs}}{'median':>9}{'ratio':>7}{'CPU ms/session':>16}")
+    for system in systems:
+        rate, cpu = (statistics.median(column) for column in zip(*results[system.name], strict=True))
+        print(f"  {system.name:14}" + "".join(f"{row[0]:7.0f}" for row in results[system.name])
+              + f"{rate:9.0f}{rate / yardstick:7.2f}{cpu:16.2f}", flush=True)
+        measure.empty(system.maildirs)
+
+
+def _fill(maildir: pathlib.Path, messages: int, size: int) -> None:
+    owner = maildir.stat()
+    for number in range(messages):
+        path = maildir / "new" / f"{1_700_000_000 + number}.M{number}P1.host.bench.test"
+        path.write_bytes(load.message(number, b"pop@bench.test", size)[:-3].replace(b"\r\n", b"\n"))
+        path.chmod(0o600)
+        os.chown(path, owner.st_uid, owner.st_gid)

@@ -5,6 +5,7 @@ Root only for end_to_end, alone and pop3 (they make users' Maildirs with a uid e
 
 import argparse
 import contextlib
+import functools
 import os
 import pathlib
 import signal
@@ -13,59 +14,78 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
 
+import cold_start
 import disk
 import end_to_end
 import peers
 
 NAMES = ("end_to_end", "alone", "pop3", "cold_start", "profile")
+POP = {"sessions": 10, "count": 500, "messages": 10}
 PLACES = {"image": "journaled ext4 image", "root": "the plain disk"}
 
 
-def systems(names: "list[str]", folder: pathlib.Path, stack: contextlib.ExitStack) -> "list[end_to_end.System]":
-    """The systems `names`, started; stopped when `stack` unwinds."""
+MAKERS = {each.name: each for each in (peers.Postfix, peers.PostfixFlow, peers.Dovecot, peers.DovecotTuned)}
+
+
+def start(names: "list[str]", folder: pathlib.Path, stack: contextlib.ExitStack) -> "list[end_to_end.System]":
+    """The systems `names`, started; stopped when `stack` unwinds, with their logs shown if that is for an error."""
     made: list[end_to_end.System] = []
     for name in names:
-        system: end_to_end.System = peers.Postfix(folder / name)
-        stack.callback(system.stop)
+        system: end_to_end.System = MAKERS[name](folder / name)
+        stack.push(functools.partial(finish, system))
         system.start()
         made.append(system)
     return made
+
+
+def finish(system: "end_to_end.System", kind: "type | None", *_: object) -> None:
+    """Stop; an exit handler of a with statement."""
+    system.stop()
+    if kind is not None and kind is not KeyboardInterrupt:
+        sys.stderr.write(f"--- {system.name}\n{system.log()}\n")
 
 
 def on_disk(kind: str, options: argparse.Namespace) -> None:
     """Everything that needs mail systems, on one file system."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(disk.place(kind))
-        running = systems(options.systems.split(","), folder, stack)
+        names = options.systems.split(",")
+        mail = start([each for each in names if not each.startswith("dovecot")], folder, stack)
         load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-        try:
-            if "end_to_end" in options.names:
-                for each in (1, options.messages // options.sessions):
-                    print(f"{PLACES[kind]}: {options.messages} messages of {options.size} bytes, {options.sessions}"
-                          f" sessions, {each} per connection (load average before: {load})")
-                    end_to_end.throughput(running, options.runs, options.messages, options.sessions, each, options.size)
-            if "alone" in options.names:
-                print(f"{PLACES[kind]}: one message alone, connect to file in new/, {options.alone} times")
-                end_to_end.alone(running, options.alone, options.size)
-        except BaseException:
-            for system in running:
-                sys.stderr.write(f"--- {system.name}\n{system.log()}\n")
-            raise
+        if "end_to_end" in options.names and mail:
+            for each in (1, options.messages // options.sessions):
+                print(f"{PLACES[kind]}: {options.messages} messages of {options.size} bytes, {options.sessions}"
+                      f" sessions, {each} per connection (load average before: {load})", flush=True)
+                end_to_end.throughput(mail, options.runs, options.messages, options.sessions, each, options.size)
+        if "alone" in options.names and mail:
+            print(f"{PLACES[kind]}: one message alone, connect to file in new/, {options.alone} times", flush=True)
+            end_to_end.alone(mail, options.alone, options.size)
+        if "pop3" in options.names:
+            pop = start([each for each in names if each.startswith("dovecot")], folder, stack)
+            pop = [each for each in mail if each.pop_port] + pop
+            print(f"{PLACES[kind]}: {POP['count']} POP3 sessions, {POP['sessions']} at a time, each login, STAT, LIST,"
+                  f" {POP['messages']} RETR of {options.size} bytes, QUIT", flush=True)
+            end_to_end.pop3(pop, options.runs, size=options.size, password=peers.PASSWORD, **POP)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--alone", type=int, default=50)
     parser.add_argument("--disk", choices=["image", "root", "both"], default="both")
-    parser.add_argument("--systems", default="postfix", help="in this order; the last is what the others are compared with")
+    parser.add_argument("--systems", default="postfix-flow0,postfix,dovecot-tuned,dovecot",
+                        help=f"in this order, of {', '.join(MAKERS)}; what is compared is compared with the last")
     options = parser.parse_args()
+    if set(options.names) - set(NAMES):
+        parser.error(f"unknown: {', '.join(set(options.names) - set(NAMES))}; there are {', '.join(NAMES)}")
     options.names = options.names or [each for each in NAMES if each != "profile"]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that images are unmounted and servers stopped
+    if "cold_start" in options.names:
+        cold_start.report()
     if {"end_to_end", "alone", "pop3"} & set(options.names):
         if os.geteuid():
             raise SystemExit("bench: end_to_end, alone and pop3 need root (uids for the users, a mounted image)")
