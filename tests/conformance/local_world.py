@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import subprocess
+import typing
 
 import support
 
@@ -67,7 +68,7 @@ class World:
     def __init__(self, installation: support.Home, warm: bool, ids: "tuple[int, int]") -> None:
         self.installation = installation
         self.ids = ids
-        self.who = {"user": ids[0], "group": ids[1], "extra_groups": []} if os.geteuid() == 0 else {}
+        self.who: dict[str, typing.Any] = {"user": ids[0], "group": ids[1], "extra_groups": []} if os.geteuid() == 0 else {}
         self.before: list[str] = []             # a command that runs ours
         self.driver: subprocess.Popen[bytes] | None = None
         if warm:
@@ -98,6 +99,8 @@ class World:
             job = {"argv": [each.hex() for each in argv],
                    "env": {name.hex(): value.hex() for name, value in env.items()},
                    "directory": os.fsencode(directory).hex(), **{name: str(path) for name, path in files.items()}}
+            assert self.driver.stdin
+            assert self.driver.stdout
             self.driver.stdin.write(json.dumps(job).encode() + b"\n")
             self.driver.stdin.flush()
             answer = json.loads(self.driver.stdout.readline())

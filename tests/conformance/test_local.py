@@ -303,6 +303,23 @@ def test_a_file_of_nothing_is_the_default_delivery_whatever_its_x_bit(user: User
     assert user.new() == [DELIVERED]
 
 
+def test_without_any_instruction_nothing_is_thrown_away(user: User) -> None:
+    outcome = user.deliver(aliasempty=b"")
+
+    assert outcome.code == 111
+    assert b"first line of .qmail file is blank" in outcome.output
+
+
+def test_a_message_in_a_pipe_is_temporary(user: User) -> None:
+    done = subprocess.run(
+        [user.world.installation.bin("vq-local"), "joe", str(user.home), "joe", "", "", "h", "s@x", "./Maildir/"],
+        input=MESSAGE, capture_output=True, check=False, timeout=60, env={}, **user.world.who)
+
+    assert done.returncode == 111
+    assert b"Unable to read the message: " in done.stdout
+    assert user.new() == []
+
+
 def test_default_delivery_may_have_several_lines(user: User) -> None:
     outcome = user.deliver(aliasempty=b"|cat >seen\n./Mailbox")
 

@@ -40,9 +40,7 @@ def parse(text: bytes, forward_only: bool = False) -> "list[Instruction]":
 
     ValueError, which names the line, if the file cannot mean what its author meant.
     """
-    lines = text.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
+    lines = text.removesuffix(b"\n").split(b"\n")        # no text at all is a blank first line too
     if len(lines) > LINES:
         raise ValueError("it has more than %d lines" % LINES)
     found = []
@@ -65,6 +63,8 @@ def parse(text: bytes, forward_only: bool = False) -> "list[Instruction]":
             found.append(Instruction(PROGRAM, line[1:], number, not forward_only))
         elif first in b"./":
             found.append(Instruction(MAILDIR if line[-1:] == b"/" else MBOX, line, number, not forward_only))
+        elif line == b"&":
+            raise ValueError("line %d forwards to nobody. (#4.3.5)" % number)
         else:
             found.append(Instruction(FORWARD, line[1:] if first == b"&" else line, number, True))
     return found

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 SAFE = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.@%+/=:-[]_"
 SAFE_TABLE = bytes(each if each in SAFE else ord("?") for each in range(256))
 
+BLANKS_TABLE = bytes.maketrans(b" \t\n", b"---")
+
 
 def safe(text: bytes) -> bytes:
     """`text` fit for a Received line."""
@@ -42,8 +44,7 @@ def return_path(quoted_sender: bytes) -> bytes:
 
 def from_line(sender: bytes, date: bytes) -> bytes:
     """UFLINE: what separates messages in an mbox."""
-    visible = sender.translate(bytes(ord("-") if each in b" \t\n" else each for each in range(256)))
-    return b"From %s %s\n" % (visible or b"MAILER-DAEMON", date)
+    return b"From %s %s\n" % (sender.translate(BLANKS_TABLE) or b"MAILER-DAEMON", date)
 
 
 def is_looping(pieces: "Iterable[bytes]", recipient: bytes) -> bool:

@@ -108,8 +108,7 @@ def _deliver(delivery: Delivery, really: bool) -> int:
         if really:
             raise
         log.line(b"vq-local", "warning: %s" % editing)
-    recipient = delivery.local + b"@" + delivery.domain
-    if really and header.is_looping(fd.pieces(0), recipient):
+    if really and _is_looping(delivery.local + b"@" + delivery.domain):
         raise codes.GiveUp("This message is looping: it already has my Delivered-To line. (#5.4.6)")
 
     found = home.find(delivery.home, delivery.dash, delivery.ext)
@@ -119,6 +118,14 @@ def _deliver(delivery: Delivery, really: bool) -> int:
     if found is None or not found.content:
         return _follow(delivery, delivery.aliasempty, False, "the default delivery instruction", really)
     return _follow(delivery, found.content, found.forward_only, found.path.decode("utf-8", "replace"), really)
+
+
+def _is_looping(recipient: bytes) -> bool:
+    try:
+        return header.is_looping(fd.pieces(0), recipient)
+    except OSError as error:
+        raise codes.TryLater("Unable to read the message: %s; descriptor 0 must be a file. (#4.3.0)" % (
+            error.strerror)) from None
 
 
 def _enter(directory: bytes) -> None:

@@ -45,7 +45,7 @@ def test_empty_lines_after_the_first_count_for_nothing_but_the_number() -> None:
         b"a@b\n\n \t\nc@d\n\n")
 
 
-@pytest.mark.parametrize("text", [b"\n", b"\n./Maildir/\n", b" \t\n./Maildir/\n"])
+@pytest.mark.parametrize("text", [b"", b"\n", b"\n./Maildir/\n", b" \t\n./Maildir/\n"])
 def test_blank_first_line_is_an_error(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"^first line of \.qmail file is blank\. \(#4\.2\.1\)$"):
         dotqmail.parse(text)
@@ -77,6 +77,12 @@ def test_blank_line_of_cr_lf_is_complained_about() -> None:
 
 def test_comment_with_cr_is_a_comment() -> None:
     assert dotqmail.parse(b"# x\r\n") == []
+
+
+@pytest.mark.parametrize("line", [b"&", b"& \t"])
+def test_forwarding_to_nobody_is_complained_about(line: bytes) -> None:
+    with pytest.raises(ValueError, match="line 2 forwards to nobody"):
+        dotqmail.parse(b"#\n" + line)
 
 
 def test_nul_is_complained_about() -> None:

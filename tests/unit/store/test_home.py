@@ -41,6 +41,13 @@ def directory(tmp_path: pathlib.Path) -> bytes:
     return os.fsencode(tmp_path)
 
 
+def found(directory: bytes, ext: bytes) -> home.Found:
+    """The file that is there for certain."""
+    result = home.find(directory, b"-", ext)
+    assert result is not None
+    return result
+
+
 def write(directory: bytes, name: bytes, content: bytes = b"x\n", mode: int = 0o600) -> None:
     path = directory + b"/" + name
     with open(path, "wb") as file:
@@ -57,9 +64,8 @@ def test_each_candidate_is_found_when_those_before_it_are_not_there(
             write(directory, name, b"content of " + name)
         except IsADirectoryError:
             continue
-        found = home.find(directory, dash, ext)
 
-        assert found == home.Found(directory + b"/" + name, b"content of " + name, default, False)
+        assert home.find(directory, dash, ext) == home.Found(directory + b"/" + name, b"content of " + name, default, False)
 
 
 def test_nothing_is_found_where_nothing_is(directory: bytes) -> None:
@@ -78,8 +84,8 @@ def test_x_bit(directory: bytes) -> None:
     write(directory, b".qmail-a", mode=0o700)
     write(directory, b".qmail-b", mode=0o611)
 
-    assert home.find(directory, b"-", b"a").forward_only is True
-    assert home.find(directory, b"-", b"b").forward_only is False
+    assert found(directory, b"a").forward_only is True
+    assert found(directory, b"b").forward_only is False
 
 
 def test_world_writable_file_is_not_obeyed(directory: bytes) -> None:
@@ -92,7 +98,7 @@ def test_world_writable_file_is_not_obeyed(directory: bytes) -> None:
 def test_group_writable_file_is_obeyed(directory: bytes) -> None:
     write(directory, b".qmail-a", mode=0o660)
 
-    assert home.find(directory, b"-", b"a").content == b"x\n"
+    assert found(directory, b"a").content == b"x\n"
 
 
 def test_fifo_directory_and_socket_are_passed_over_without_waiting(directory: bytes) -> None:
@@ -105,14 +111,14 @@ def test_fifo_directory_and_socket_are_passed_over_without_waiting(directory: by
         sock.bind(directory + b"/.qmail-c")
 
     for ext in (b"a", b"b", b"c"):
-        assert home.find(directory, b"-", ext).path == directory + b"/.qmail-default"
+        assert found(directory, ext).path == directory + b"/.qmail-default"
 
 
 def test_a_link_is_followed(directory: bytes) -> None:
     write(directory, b"elsewhere")
     os.symlink(b"elsewhere", directory + b"/.qmail-a")
 
-    assert home.find(directory, b"-", b"a").content == b"x\n"
+    assert found(directory, b"a").content == b"x\n"
 
 
 def test_a_link_to_nothing_is_nothing(directory: bytes) -> None:
@@ -131,7 +137,7 @@ def test_a_link_to_itself_is_trouble(directory: bytes) -> None:
 def test_an_address_longer_than_any_file_name_reaches_the_default_file(directory: bytes) -> None:
     write(directory, b".qmail-default")
 
-    assert home.find(directory, b"-", b"a" * 900).default == b"a" * 900
+    assert found(directory, b"a" * 900).default == b"a" * 900
 
 
 @pytest.mark.parametrize("number", [5, 12, 23, 24])

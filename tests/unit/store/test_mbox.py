@@ -142,7 +142,7 @@ def test_a_missing_directory_is_temporary(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_directory_of_a_new_mbox_is_synced(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced = []
+    synced: list[bytes] = []
     monkeypatch.setattr(mbox.durable, "sync_dir", synced.append)
     append(path, b"x")
     append(path, b"y")
