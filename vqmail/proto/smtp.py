@@ -93,8 +93,8 @@ class Session:
 
     def receive(self, received: bytes) -> None:
         """Take what came from the client."""
-        self._buffer = self._buffer[self._at:] + received
-        self._at = 0
+        if self._closed is None:
+            self._buffer, self._at = self._buffer[self._at:] + received, 0
 
     def output(self) -> bytes:
         """All replies since the last call, in one piece (RFC 2920 3.2)."""
@@ -197,10 +197,9 @@ class Session:
             sender = path.reverse(argument)
             for keyword, value in sender.parameters:
                 self._mail_parameter(keyword, value)
+            self._asked = Mail(sender.address)
         except path.Refused as refused:
             self._output.append(refused.reply)
-            return
-        self._asked = Mail(sender.address)
 
     def _mail_parameter(self, keyword: bytes, value: bytes) -> None:
         if keyword == b"SIZE":                                                  # RFC 1870 4
@@ -224,10 +223,9 @@ class Session:
                 raise path.Refused(reply.PARAMETER)
             if len(self.recipients) >= RECIPIENTS_LIMIT:
                 raise path.Refused(reply.TOO_MANY_RECIPIENTS)                   # RFC 5321 4.5.3.1.10
+            self._asked = Rcpt(recipient.address)
         except path.Refused as refused:
             self._output.append(refused.reply)
-            return
-        self._asked = Rcpt(recipient.address)
 
     def _data(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.4
         if argument:
