@@ -68,7 +68,8 @@ class World:
     def __init__(self, installation: support.Home, warm: bool, ids: "tuple[int, int]") -> None:
         self.installation = installation
         self.ids = ids
-        self.who: dict[str, typing.Any] = {"user": ids[0], "group": ids[1], "extra_groups": []} if os.geteuid() == 0 else {}
+        root = os.geteuid() == 0
+        self.who: dict[str, typing.Any] = {"user": ids[0], "group": ids[1], "extra_groups": []} if root else {}
         self.before: list[str] = []             # a command that runs ours
         self.driver: subprocess.Popen[bytes] | None = None
         if warm:

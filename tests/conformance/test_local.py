@@ -594,6 +594,40 @@ def test_a_home_that_is_not_there_is_temporary(user: User) -> None:
     assert b"Unable to switch to " in outcome.output
 
 
+# ---- trouble in the system ----
+
+@pytest.mark.parametrize(("call", "when", "error"), [
+    ("fsync", 1, "EIO"), ("fsync", 2, "EIO"), ("linkat", 1, "ENOSPC"), ("linkat", 1, "EDQUOT"),
+    ("linkat", 1, "EMLINK"), ("write", 1, "ENOSPC"), ("write", 1, "EDQUOT"), ("chdir", 1, "EACCES")])
+def test_after_any_error_nobody_hears_that_it_was_delivered(
+        installation: support.Home, tmp_path: pathlib.Path, call: str, when: int, error: str) -> None:
+    user = User(local_world.World(installation, warm=False, ids=support.single_ids()), tmp_path)
+    user.write(".qmail", "./Maildir/\n")
+    user.world.before = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                         f"inject={call}:error={error}:when={when}", "--"]
+    outcome = user.deliver()
+
+    assert outcome.code == 111
+    assert b"did " not in outcome.output
+    # only where the name could not be synced may the message be there: then it comes twice, not never
+    assert user.new() == ([DELIVERED] if (call, when) == ("fsync", 2) else [])
+    assert list((user.home / "Maildir" / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", ["EMFILE", "ENFILE", "EIO", "ENOMEM", "EACCES", "EPERM", "ELOOP"])
+def test_trouble_with_a_dot_qmail_file_is_never_its_absence(
+        installation: support.Home, tmp_path: pathlib.Path, error: str) -> None:
+    user = User(local_world.World(installation, warm=False, ids=support.single_ids()), tmp_path)
+    file = user.write(".qmail-a", "./Maildir/\n")
+    user.write(".qmail-default", "./Mailbox\n")
+    user.world.before = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(file), "-e", "trace=openat", "-e",
+                         f"inject=openat:error={error}", "--"]
+
+    assert user.deliver(b"a").code == 111
+    assert user.new() == []
+    assert user.read("Mailbox") is None
+
+
 # ---- real helpers ----
 
 def test_dot_forward_runs_a_program_and_ends_the_list(user: User) -> None:

@@ -46,8 +46,8 @@ class Domain:
                 env: "dict[bytes, bytes] | None" = None) -> local_world.Outcome:
         """Deliver with these arguments."""
         given = {b"RPLINE": RPLINE, b"DTLINE": DTLINE} if env is None else env
-        return self.world.run([b"virtmaildelivery", *arguments], {b"PATH": b"/usr/bin:/bin"} | given, self.path, message,
-                              self.scratch)
+        return self.world.run([b"virtmaildelivery", *arguments], {b"PATH": b"/usr/bin:/bin"} | given, self.path,
+                              message, self.scratch)
 
     def new(self, home: str = "home/bob") -> "list[bytes]":
         """The messages in new/ of the Maildir of `home`."""
@@ -235,9 +235,9 @@ def test_the_delivered_to_line_is_the_one_that_ends_loops(domain: Domain, line: 
 def test_after_a_filter_the_message_comes_from_a_pipe(domain: Domain) -> None:
     if domain.world.driver is not None:
         return
+    program = domain.world.installation.bin("virtmaildelivery")
     done = subprocess.run(
-        ["/bin/sh", "-c", f"sed 's/^Subject:/Subject: [filtered]/' | {domain.world.installation.bin('virtmaildelivery')}"
-         " bob home/bob"], input=b"Subject: x\n\n" + b"y" * 200_000, cwd=domain.path, check=False, timeout=60,
+        ["/bin/sh", "-c", f"sed 's/^Subject:/Subject: [filtered]/' | {program} bob home/bob"], input=b"Subject: x\n\n" + b"y" * 200_000, cwd=domain.path, check=False, timeout=60,
         env={b"RPLINE": RPLINE, b"DTLINE": DTLINE, b"PATH": b"/usr/bin:/bin"}, **domain.world.who)
 
     assert done.returncode == 0
