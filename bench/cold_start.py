@@ -15,7 +15,7 @@ from vqmail.setup import install
 
 PATIENCE = 3.0                  # seconds; a program that runs longer is a server: what counts is that it came up
 BARE = "python3 -I -S -c pass"
-IMPORT = "import sys; sys.path.insert(0, {lib!r}); from vqmail.prog.{module} import main; import vqmail.unix.chain"
+IMPORT = "import sys; sys.path.insert(0, {lib!r}); from vqmail.{module} import main; import vqmail.unix.chain"
 
 
 def timed(argv: "list[str]", null: int) -> "tuple[float, int | None]":

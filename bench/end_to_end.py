@@ -9,6 +9,7 @@ import sys
 import time
 from typing import NamedTuple, Protocol
 
+import budget
 import disk
 import load
 import measure
@@ -41,12 +42,15 @@ class Result(NamedTuple):
     accepted: float             # of which the SMTP side alone: accepted per second
     cpu: float                  # CPU milliseconds of the system per message, cleaning up included
     client: float               # CPU milliseconds of the load generator per message
+    flushes: float              # of the disk, per message
+    written: float              # KiB to the disk per message
+    elsewhere: float            # part of the machine that neither of the two used (the kernel's own threads, others)
 
 
 def drive(kind: str, port: int, count: int, sessions: int, *rest: object) -> "dict[str, float]":
     """Run the load generator; what it says of itself."""
     command = [sys.executable, "-I", "-S", str(LOAD), kind, str(port), str(count), str(sessions), *map(str, rest)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"the load generator failed: {done.stderr.strip()}")
     return dict(json.loads(done.stdout))
@@ -54,17 +58,26 @@ def drive(kind: str, port: int, count: int, sessions: int, *rest: object) -> "di
 
 def once(system: System, count: int, sessions: int, each: int, size: int) -> Result:
     """One run into empty Maildirs; ends the program when a message is missing or there twice."""
-    before = measure.cpu(system.pids)
+    before, busy, disk_before = measure.cpu(system.pids), measure.busy(), measure.flushes(system.folder)
+    clock = time.monotonic()
     said = drive("smtp", system.port, count, sessions, each, size, *system.recipients)
     end = measure.await_arrival(system.maildirs, count)
-    after = measure.quiet(system.pids)
+    after, clock = measure.quiet(system.pids), time.monotonic() - clock
+    busy, disk_after = measure.busy() - busy, measure.flushes(system.folder)
     found = measure.numbers(system.maildirs)
     if found != list(range(count)):
         raise SystemExit(f"{system.name}: {count} sent, {len(found)} delivered, {len(set(found))} different")
     measure.empty(system.maildirs)
     disk.settle(system.folder)
-    return Result(count / (end - said["start"]), count / (said["end"] - said["start"]),
-                  (after - before) / count * 1000, said["cpu"] / count * 1000)
+    return Result(
+        rate=count / (end - said["start"]),
+        accepted=count / (said["end"] - said["start"]),
+        cpu=(after - before) / count * 1000,
+        client=said["cpu"] / count * 1000,
+        flushes=(disk_after[0] - disk_before[0]) / count,
+        written=(disk_after[1] - disk_before[1]) / count,
+        elsewhere=(busy - (after - before) - said["cpu"]) / clock / (os.cpu_count() or 1),
+    )
 
 
 def throughput(systems: "list[System]", runs: int, count: int, sessions: int, each: int, size: int) -> None:
@@ -76,12 +89,18 @@ def throughput(systems: "list[System]", runs: int, count: int, sessions: int, ea
         for system in systems:
             results[system.name].append(once(system, count, sessions, each, size))
     yardstick = statistics.median(each.rate for each in results[systems[-1].name])
-    print(f"  {'messages/s':14}{'runs':>{7 * runs}}{'median':>9}{'ratio':>7}{'accepted/s':>12}{'CPU ms/message':>16}"
-          f"{'client':>8}")
+    print(f"  {'messages/s':14}{'runs':>{7 * runs}}{'median':>9}{'ratio':>7}{'accepted/s':>12}   per message: {'CPU ms':>7}"
+          f"{'client':>8}{'flushes':>9}{'KiB':>6}{'others':>8}")
+    verdict = ""
     for name, rows in results.items():
-        rate, accepted, cpu, client = (statistics.median(column) for column in zip(*rows, strict=True))
+        middle = Result(*(statistics.median(column) for column in zip(*rows, strict=True)))
         print(f"  {name:14}" + "".join(f"{row.rate:7.0f}" for row in rows)
-              + f"{rate:9.0f}{rate / yardstick:7.2f}{accepted:12.0f}{cpu:16.2f}{client:8.2f}", flush=True)
+              + f"{middle.rate:9.0f}{middle.rate / yardstick:7.2f}{middle.accepted:12.0f}{middle.cpu:23.2f}"
+              f"{middle.client:8.2f}{middle.flushes:9.2f}{middle.written:6.0f}{middle.elsewhere:8.0%}", flush=True)
+        if name == "warm":
+            verdict = budget.at_least("end_to_end", middle.rate / yardstick)
+    if verdict:
+        print(f"  budget: warm at least {budget.limit('end_to_end')} x {systems[-1].name}: {verdict}")
 
 
 def alone(systems: "list[System]", count: int, size: int) -> None:

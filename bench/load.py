@@ -75,9 +75,9 @@ class Connection:
         if not self.got.endswith(self.end):
             if data:
                 return True
-            raise SystemExit("the server hung up after %r" % self.got[-200:])
+            raise SystemExit(f"the server hung up after {self.got[-200:]!r}")
         if not self.got.startswith(self.begin):
-            raise SystemExit("expected %r, got %r" % (self.begin, self.got[:200]))
+            raise SystemExit(f"expected {self.begin!r}, got {self.got[:200]!r}")
         self.got = b""
         try:
             out, self.begin, self.end = self.session.send(b"")

@@ -54,6 +54,19 @@ def quiet(roots: "list[int]", still: float = 0.3, limit: float = 5.0) -> float:
     return last
 
 
+def busy() -> float:
+    """CPU seconds that the whole machine has spent on anything."""
+    first = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return sum(int(first[each]) for each in (1, 2, 3, 6, 7)) / TICK      # user nice system irq softirq
+
+
+def flushes(path: pathlib.Path) -> "tuple[int, float]":
+    """How often the disk below `path` was flushed, and KiB written to it."""
+    device = path.stat().st_dev
+    field = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
+    return int(field[15]), int(field[6]) / 2
+
+
 def arrived(maildirs: "list[pathlib.Path]") -> int:
     """How many files are in new/ of all `maildirs`."""
     return sum(len(os.listdir(each / "new")) for each in maildirs)

@@ -17,14 +17,18 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
 import cold_start
 import disk
 import end_to_end
+import ours
 import peers
+import profile_run
 
 NAMES = ("end_to_end", "alone", "pop3", "cold_start", "profile")
+DEFAULT = "warm,postfix-flow0,postfix,dovecot-tuned,dovecot"
 POP = {"sessions": 10, "count": 500, "messages": 10}
 PLACES = {"image": "journaled ext4 image", "root": "the plain disk"}
 
 
-MAKERS = {each.name: each for each in (peers.Postfix, peers.PostfixFlow, peers.Dovecot, peers.DovecotTuned)}
+MAKERS = {each.name: each for each in (peers.Postfix, peers.PostfixFlow, peers.Dovecot, peers.DovecotTuned, ours.Warm,
+                                      ours.Cold)}
 
 
 def start(names: "list[str]", folder: pathlib.Path, stack: contextlib.ExitStack) -> "list[end_to_end.System]":
@@ -50,6 +54,11 @@ def on_disk(kind: str, options: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(disk.place(kind))
         names = options.systems.split(",")
+        if "profile" in options.names:
+            for system in start(names, folder, stack):
+                print(f"{PLACES[kind]}: {system.name}, {options.sessions} sessions, {options.each} per connection")
+                profile_run.report(system, options.sessions, options.each, options.size)
+            return
         mail = start([each for each in names if not each.startswith("dovecot")], folder, stack)
         load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
         if "end_to_end" in options.names and mail:
@@ -74,21 +83,23 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--each", type=int, default=1, help="messages per connection (profile)")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--alone", type=int, default=50)
     parser.add_argument("--disk", choices=["image", "root", "both"], default="both")
-    parser.add_argument("--systems", default="postfix-flow0,postfix,dovecot-tuned,dovecot",
+    parser.add_argument("--systems", default="",
                         help=f"in this order, of {', '.join(MAKERS)}; what is compared is compared with the last")
     options = parser.parse_args()
     if set(options.names) - set(NAMES):
         parser.error(f"unknown: {', '.join(set(options.names) - set(NAMES))}; there are {', '.join(NAMES)}")
     options.names = options.names or [each for each in NAMES if each != "profile"]
+    options.systems = options.systems or ("warm" if "profile" in options.names else DEFAULT)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that images are unmounted and servers stopped
     if "cold_start" in options.names:
         cold_start.report()
-    if {"end_to_end", "alone", "pop3"} & set(options.names):
+    if {"end_to_end", "alone", "pop3", "profile"} & set(options.names):
         if os.geteuid():
-            raise SystemExit("bench: end_to_end, alone and pop3 need root (uids for the users, a mounted image)")
+            raise SystemExit("bench: only cold_start works without root: the others need uids for the users and mount an image")
         for kind in ("image", "root") if options.disk == "both" else (options.disk,):
             on_disk(kind, options)
 
