@@ -30,6 +30,7 @@ from posix import (  # noqa: F401  (the whole point of this module is to name th
     execve,
     fchdir,
     fchmod,
+    fchown,
     fork,
     fstat,
     fsync,

@@ -19,6 +19,7 @@ from vqmail.unix import calls, fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 # What open says where O_TMPFILE is unknown: the file system, an old kernel.
@@ -136,13 +137,21 @@ def replace(path: bytes, data: bytes, mode: int) -> None:
 
     Returns when the new one is there for good.  OSError leaves the old one untouched.
     """
+    replace_with(path, lambda number: fd.write_all(number, data), mode)
+
+
+def replace_with(path: bytes, write: "Callable[[int], None]", mode: int,
+                 owner: "tuple[int, int] | None" = None) -> None:
+    """As replace(), with what `write` writes to the descriptor it is given; `owner` is the new file's uid and gid."""
     temporary = path + b".tmp"
-    number = calls.open(temporary, calls.O_CREAT | calls.O_TRUNC | calls.O_WRONLY | calls.O_CLOEXEC | calls.O_NOFOLLOW,
-                        mode)
+    number = calls.open(temporary, calls.O_CREAT | calls.O_TRUNC | calls.O_RDWR | calls.O_CLOEXEC | calls.O_NOFOLLOW,
+                        0o600)
     try:
         try:
+            if owner is not None:
+                calls.fchown(number, *owner)
             calls.fchmod(number, mode)          # whatever the umask says
-            fd.write_all(number, data)
+            write(number)
             calls.fsync(number)
         finally:
             calls.close(number)
@@ -153,4 +162,4 @@ def replace(path: bytes, data: bytes, mode: int) -> None:
         except FileNotFoundError:               # renamed already
             pass
         raise
-    sync_dir(path.rpartition(b"/")[0] or b"/")
+    sync_dir(path.rpartition(b"/")[0] or (b"/" if path.startswith(b"/") else b"."))

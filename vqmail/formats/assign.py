@@ -1,0 +1,71 @@
+"""users/assign and the records of users/cdb (QMAIL interface 7).
+
+    =local:user:uid:gid:home:dash:ext:      just this address
+    +prefix:user:uid:gid:home:dash:pre:     every address that begins so
+    .                                       the end
+
+    record of =     key ! local NUL     data user NUL uid NUL gid NUL home NUL dash NUL ext
+    record of +     key ! prefix        data the same, with pre; what follows the prefix is added to it
+    the last one    key empty           data: the last characters of all prefixes
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+FIELDS = 6                      # after the address
+
+
+def records(lines: "Iterable[bytes]") -> "Iterator[tuple[bytes, bytes]]":
+    """The records for the lines of users/assign, the one with the wildchars last.
+
+    ValueError, with the number of the line and what to do, for the first line that is none.
+    """
+    wildchars = b""
+    number = 0
+    for number, line in enumerate(lines, 1):  # noqa: B007  the number is told after the loop, too
+        if line.startswith(b"."):
+            yield b"", wildchars
+            return
+        kind, local, fields = _split(line, number)
+        if kind == b"+":
+            if local and local[-1:] not in wildchars:
+                wildchars += local[-1:]
+            yield b"!" + local, fields
+        else:
+            yield b"!" + local + b"\0", fields
+    raise ValueError("line %d: the file ends without a line that is just a dot; add one" % (number + 1))
+
+
+def _split(line: bytes, number: int) -> "tuple[bytes, bytes, bytes]":
+    """(first byte, address in lower case, data) of one line."""
+    if not line.strip():
+        raise ValueError("line %d: an empty line is not allowed; remove it" % number)
+    if line.startswith(b"#"):
+        raise ValueError("line %d: comments are not allowed; remove it" % number)
+    if b"\0" in line:
+        raise ValueError("line %d: has a NUL; remove it" % number)
+    parts = line.split(b":", FIELDS + 1)
+    if len(parts) < FIELDS + 2:
+        raise ValueError("line %d: has %d colons, needs %d: =local:user:uid:gid:home:dash:ext:" % (
+            number, len(parts) - 1, FIELDS + 1))
+    if not parts[0]:
+        raise ValueError("line %d: begins with a colon; = or + and an address belong in front of it" % number)
+    return line[:1], parts[0][1:].lower(), b"\0".join(parts[1:FIELDS + 1])
+
+
+def keys(local: bytes, wildchars: bytes) -> "Iterator[tuple[bytes, bytes]]":
+    """(key, what to add to the last field) for each record that may control `local`, in the order in which they count."""
+    whole = b"!" + local.lower()
+    yield whole + b"\0", b""
+    for end in range(len(whole), 0, -1):
+        if end == 1 or whole[end - 1:end] in wildchars:
+            yield whole[:end], local[end - 1:]
+
+
+def fields(data: bytes, added: bytes) -> "list[bytes]":
+    """user, uid, gid, home, dash, ext of a record.  ValueError if it has not six fields."""
+    found = (data + added).split(b"\0", FIELDS - 1)
+    if len(found) != FIELDS or not found[1].isdigit() or not found[2].isdigit():
+        raise ValueError("a record of users/cdb is broken: run vq-newu")
+    return found

@@ -1,0 +1,106 @@
+"""Constant databases (QMAIL interface 7.3): looked up here, made with cdbx.
+
+    256 pairs (position, slots) of the hash tables, 2048 bytes; records (key length, data length, key, data);
+    the tables, slots of (hash, position of the record).  All numbers are 32 bits, little-endian.
+
+Looking up is our own forty lines: to load a library for one lookup would cost a cold program more than the lookup,
+and a file that is cut or overwritten under a mapping of it kills the process; one that is read does not.
+"""
+
+from vqmail.unix import calls, durable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+HEADER = 2048
+
+
+class Reader:
+    """An open database.  A file that takes its name later does not disturb it."""
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+        self._fd = calls.open(path, calls.O_RDONLY | calls.O_CLOEXEC)
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, kind: "type[BaseException] | None", error: "BaseException | None",
+                 trace: "TracebackType | None") -> None:
+        self.close()
+
+    def get(self, key: bytes) -> "bytes | None":
+        """The data of the first record with `key`, or None.  ValueError if the file is not a whole database."""
+        hashed = 5381
+        for byte in key:
+            hashed = (hashed * 33 & 0xFFFFFFFF) ^ byte
+        position, slots = self._pair(hashed % 256 * 8)
+        if not slots:
+            return None
+        if position < HEADER:
+            raise self._corrupt()
+        start = (hashed >> 8) % slots
+        for number in range(slots):
+            wanted, record = self._pair(position + (start + number) % slots * 8)
+            if record == 0:
+                return None
+            if wanted == hashed:
+                if record < HEADER:
+                    raise self._corrupt()
+                length, size = self._pair(record)
+                if length == len(key) and self._read(record + 8, length) == key:
+                    return self._read(record + 8 + length, size)
+        return None
+
+    def identity(self) -> "tuple[int, int, int]":
+        """What tells this file from one that took its name since."""
+        return identity(self._fd)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd >= 0:
+            number, self._fd = self._fd, -1
+            calls.close(number)
+
+    def _pair(self, position: int) -> "tuple[int, int]":
+        eight = self._read(position, 8)
+        return int.from_bytes(eight[:4], "little"), int.from_bytes(eight[4:], "little")
+
+    def _read(self, position: int, size: int) -> bytes:
+        data = calls.pread(self._fd, size, position) if size < 1 << 24 else b""
+        if len(data) != size:
+            raise self._corrupt()
+        return data
+
+    def _corrupt(self) -> ValueError:
+        return ValueError("%s is not a whole cdb file: compile it again" % self._path.decode("utf-8", "replace"))
+
+
+def identity(file: "int | bytes") -> "tuple[int, int, int]":
+    """(inode, size, mtime) of a descriptor or a path."""
+    found = calls.stat(file)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def find(path: bytes, key: bytes) -> "bytes | None":
+    """One lookup.  FileNotFoundError if there is no such file; ValueError if it is corrupt."""
+    with Reader(path) as reader:
+        return reader.get(key)
+
+
+def make(path: bytes, records: "Iterable[tuple[bytes, bytes]]", mode: int) -> None:
+    """Put a database of `records`, in their order, durably in the place of `path`.
+
+    Whoever looks sees the old file or the new one.  OSError leaves the old one untouched.
+    """
+    import cdbx  # only here: a cold program that looks something up must not pay for it
+
+    def write(number: int) -> None:
+        maker = cdbx.CDB.make(number, mmap=False)
+        for key, data in records:
+            maker.add(key, data)
+        maker.commit()
+
+    durable.replace_with(path, write, mode)
