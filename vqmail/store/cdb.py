@@ -90,8 +90,9 @@ def find(path: bytes, key: bytes) -> "bytes | None":
         return reader.get(key)
 
 
-def make(path: bytes, records: "Iterable[tuple[bytes, bytes]]", mode: int) -> None:
-    """Put a database of `records`, in their order, durably in the place of `path`.
+def make(path: bytes, records: "Iterable[tuple[bytes, bytes]]", mode: int,
+         owner: "tuple[int, int] | None" = None) -> None:
+    """Put a database of `records`, in their order, durably in the place of `path`; `owner` is its uid and gid.
 
     Whoever looks sees the old file or the new one.  OSError leaves the old one untouched.
     """
@@ -103,4 +104,4 @@ def make(path: bytes, records: "Iterable[tuple[bytes, bytes]]", mode: int) -> No
             maker.add(key, data)
         maker.commit()
 
-    durable.replace_with(path, write, mode)
+    durable.replace_with(path, write, mode, owner)

@@ -45,6 +45,7 @@ from posix import (  # noqa: F401  (the whole point of this module is to name th
     getresgid,
     getresuid,
     getuid,
+    isatty,
     kill,
     link,
     listdir,
