@@ -22,7 +22,7 @@ PATH = b"/usr/local/bin:/usr/bin:/bin"
 class Plan(Record):
     """Run `argv` with `env` in `directory`, as `uid` and `gid`."""
 
-    __slots__ = ("argv", "directory", "env", "gid", "uid")
+    __slots__ = ("uid", "gid", "directory", "argv", "env")
     uid: int
     gid: int
     directory: bytes
