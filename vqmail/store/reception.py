@@ -1,0 +1,114 @@
+"""What every server that receives mail from strangers asks: may this one send to that one, and is this message fit?
+
+It knows no protocol: an objection is one of the words below, and b"" is none.
+"""
+
+from vqmail import codes
+from vqmail.formats import controlfile, envelope, header
+from vqmail.store import control, rcpthosts, resolver, submit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vqmail.unix.chain import Env
+
+BAD_MAIL_FROM = b"badmailfrom"
+NO_GATEWAY = b"no-gateway"
+NO_MAILBOX = b"no-mailbox"
+TOO_LONG = b"too-long"
+TOO_BIG = b"too-big"
+LOOPING = b"looping"
+
+HOPS_LIMIT = 100
+HEADER_LIMIT = 1 << 18          # bytes looked through for hops: they are on top
+
+
+class Settings:
+    """The control files of a server that receives, as they are now.  TryLater if one cannot be read."""
+
+    def __init__(self) -> None:
+        self.localiphost = control.line(b"localiphost")
+        self.databytes = control.number(b"databytes")
+        self.badmailfrom = frozenset(control.entries(b"badmailfrom") or ())
+        self.rcpthosts = rcpthosts.RcptHosts()
+
+
+class Client:
+    """What one client may do.  `limit` is the size of a message in bytes, 0 for none; `may_send` is whether there is
+    anybody at all whom it could send to."""
+
+    def __init__(self, settings: Settings, env: "Env") -> None:
+        self._settings = settings
+        self._relay = env.get(b"RELAYCLIENT")           # set to nothing is still set
+        self._here = b"[%s]" % env.get(b"TCPLOCALIP", b"")
+        self._resolver: resolver.Resolver | None = None
+        limit = controlfile.number(env.get(b"DATABYTES", b""))
+        self.limit = settings.databytes if limit is None else limit
+        self.may_send = self._relay is not None or not settings.rcpthosts.missing
+
+    def recipient(self, address: bytes) -> bytes:
+        """`address` as it will be queued: user@[our.ip] is at localiphost, and RELAYCLIENT is appended.
+
+        Our address is the one that the client connected to.
+        """
+        local, _, host = address.rpartition(b"@")
+        if host == self._here and self._settings.localiphost:
+            address = local + b"@" + self._settings.localiphost
+        return address + (self._relay or b"")
+
+    def objection(self, sender: bytes, recipient: bytes) -> bytes:
+        """Why mail from `sender` is not accepted for `recipient`, or b"".  TryLater if that cannot be told now."""
+        _, at, host = sender.lower().rpartition(b"@")
+        refused = self._settings.badmailfrom
+        if refused and (sender.lower() in refused or (at and at + host in refused)):
+            return BAD_MAIL_FROM
+        if len(recipient) > envelope.ADDRESS_LIMIT:
+            return TOO_LONG
+        if self._relay is None and not self._settings.rcpthosts.accept(recipient):
+            return NO_GATEWAY
+        if self._resolver is None:
+            self._resolver = resolver.Resolver()
+        fate = self._resolver.resolve(recipient)
+        if fate.kind == resolver.REMOTE and self._relay is None and not fate.stored.startswith(recipient):
+            # percenthack made another address of it: user%elsewhere@here must not get through
+            return b"" if self._settings.rcpthosts.accept(fate.stored) else NO_GATEWAY
+        return NO_MAILBOX if fate.kind == resolver.NOBODY else b""
+
+    def close(self) -> None:
+        """Let go of the tables that were looked into."""
+        if self._resolver is not None:
+            self._resolver.close()
+            self._resolver = None
+
+
+class Message:
+    """One message on its way into the queue.  `size` is in bytes, without the trace line.  TryLater if the queue
+    cannot be reached."""
+
+    def __init__(self, env: "Env", limit: int, trace: bytes) -> None:
+        self.size = 0
+        self.submission = submit.Submission(env)
+        self._limit = limit
+        self._header = header.Header(HEADER_LIMIT)
+        self.submission.write(trace)
+
+    def write(self, text: bytes) -> None:
+        """Append to it.  What is over the limit goes nowhere: a client must be heard out to hear our answer."""
+        self.size += len(text)
+        if not self._limit or self.size <= self._limit:
+            self._header.feed(text)
+            self.submission.write(text)
+
+    def objection(self) -> bytes:
+        """Why it must not be queued, or b""."""
+        if self._header.hops() >= HOPS_LIMIT:
+            return LOOPING
+        return TOO_BIG if self._limit and self.size > self._limit else b""
+
+    def close(self) -> None:
+        """Let go of it; if it is not queued yet it never will be."""
+        self.submission.close()
+
+
+def failure(problem: codes.Failure) -> bytes:
+    """The text of `problem` for the log."""
+    return str(problem).encode("utf-8", "surrogateescape")
