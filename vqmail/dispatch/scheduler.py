@@ -226,7 +226,8 @@ class Scheduler:
         try:
             self._bouncer.add(each.message.number, self.rules.strip_prefix(recipient.address), text)
         except OSError as error:
-            self.log.append(sendlog.alert("unable to append to bounce message; HELP! sleeping... (%s)" % error.strerror))
+            self.log.append(sendlog.alert(
+                "unable to append to bounce message: %s; the recipient is tried again" % error.strerror))
             return False
         return True
 

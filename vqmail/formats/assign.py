@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FIELDS = 6                      # after the address
+LARGEST = (1 << 32) - 2         # of all uids and gids: the one above means "leave it" to the system
 
 
 def records(lines: "Iterable[bytes]") -> "Iterator[tuple[bytes, bytes]]":
@@ -42,20 +43,31 @@ def _split(line: bytes, number: int) -> "tuple[bytes, bytes, bytes]":
     if not line.strip():
         raise ValueError("line %d: an empty line is not allowed; remove it" % number)
     if line.startswith(b"#"):
-        raise ValueError("line %d: comments are not allowed; remove it" % number)
+        raise ValueError("line %d: comments may only stand after the line with the dot; move it there" % number)
     if b"\0" in line:
         raise ValueError("line %d: has a NUL; remove it" % number)
     parts = line.split(b":", FIELDS + 1)
     if len(parts) < FIELDS + 2:
         raise ValueError("line %d: has %d colons, needs %d: =local:user:uid:gid:home:dash:ext:" % (
             number, len(parts) - 1, FIELDS + 1))
-    if not parts[0]:
-        raise ValueError("line %d: begins with a colon; = or + and an address belong in front of it" % number)
+    if line[:1] not in (b"=", b"+"):
+        raise ValueError("line %d: begins neither with = (one address) nor with + (all that begin so)" % number)
+    if not is_id(parts[2]) or not is_id(parts[3]):
+        raise ValueError("line %d: the third and fourth fields must be a uid and a gid, as numbers" % number)
+    if not int(parts[2]):
+        raise ValueError("line %d: uid 0: nothing is ever delivered as root; name another user" % number)
+    if parts[4][:1] != b"/":
+        raise ValueError("line %d: the fifth field must be a home directory that begins with a slash" % number)
     return line[:1], parts[0][1:].lower(), b"\0".join(parts[1:FIELDS + 1])
 
 
+def is_id(text: bytes) -> bool:
+    """Whether `text` is a uid or gid in decimal."""
+    return text.isdigit() and len(text) <= 10 and int(text) <= LARGEST
+
+
 def keys(local: bytes, wildchars: bytes) -> "Iterator[tuple[bytes, bytes]]":
-    """(key, what to add to the last field) for each record that may control `local`, in the order in which they count."""
+    """(key, what to add to the last field) of each record that may control `local`, those that count most first."""
     whole = b"!" + local.lower()
     yield whole + b"\0", b""
     for end in range(len(whole), 0, -1):
@@ -66,6 +78,6 @@ def keys(local: bytes, wildchars: bytes) -> "Iterator[tuple[bytes, bytes]]":
 def fields(data: bytes, added: bytes) -> "list[bytes]":
     """user, uid, gid, home, dash, ext of a record.  ValueError if it has not six fields."""
     found = (data + added).split(b"\0", FIELDS - 1)
-    if len(found) != FIELDS or not found[1].isdigit() or not found[2].isdigit():
-        raise ValueError("a record of users/cdb is broken: run vq-newu")
+    if len(found) != FIELDS or not is_id(found[1]) or not is_id(found[2]) or found[3][:1] != b"/":
+        raise ValueError("one of its records is broken")
     return found

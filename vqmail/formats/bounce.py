@@ -32,7 +32,8 @@ def envelope(sender: bytes, double_to: bytes) -> "tuple[bytes, bytes] | None":
 
 def beginning(sender: bytes, recipient: bytes, date: bytes, who: bytes, host: bytes, message_id: bytes) -> bytes:
     """The header and the first paragraph; `sender` is the bounce's own, from envelope()."""
-    head = b"Date: %s\nFrom: %s\nTo: %s\nSubject: failure notice\nMessage-ID: <%s>\nAuto-Submitted: auto-replied\n\n" % (
+    head = (b"Date: %s\nFrom: %s\nTo: %s\nSubject: failure notice\nMessage-ID: <%s>\n"
+            b"Auto-Submitted: auto-replied\n\n") % (
         date, quoting.quote(b"%s@%s" % (who, host)), quoting.quote(recipient), message_id)
     if sender == DOUBLE:
         return head + (b"Hi. This is the qmail-send program at %s.\n"

@@ -168,7 +168,7 @@ def _undo_as_exec_does() -> None:
                 calls.close(each)
         except OSError:         # the descriptor that listdir itself used
             continue
-    for number in CATCHABLE:
-        if callable(_signal.getsignal(number)):
-            _signal.signal(number, _signal.SIG_DFL)
+    for caught in CATCHABLE:
+        if callable(_signal.getsignal(caught)):
+            _signal.signal(caught, _signal.SIG_DFL)
     _signal.set_wakeup_fd(-1)

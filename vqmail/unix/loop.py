@@ -15,9 +15,9 @@ class Loop:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._handlers: dict[int, Callable[[], None]] = {}
+        self._handlers: dict[int, Callable[[], object]] = {}
 
-    def watch(self, fd: int, handler: "Callable[[], None]", events: int = READ) -> None:
+    def watch(self, fd: int, handler: "Callable[[], object]", events: int = READ) -> None:
         """Call `handler` whenever `fd` is ready, or its other end is gone.  PermissionError for a plain file:
         that is always ready, just read it."""
         self._epoll.register(fd, events)
