@@ -48,7 +48,6 @@ while True:
     os.write(answers, b"%d\\n" % (code if before == after else 999))
 """
 
-Process = subprocess.Popen  # of bytes
 NETWORK = {"TCPREMOTEIP": "192.0.2.1", "TCPREMOTEHOST": "client.test", "TCPLOCALIP": "192.0.2.25",
            "TCPLOCALHOST": "mx.example.test"}
 
@@ -123,7 +122,8 @@ class World:
         self.scratch = home.path / "scratch"
         self.scratch.mkdir()
         os.chown(self.scratch, *support.single_ids())
-        self._processes: list[Process] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._clients: list[Client] = []
         self._workers: dict[str, tuple[pathlib.Path, int]] = {}
         home.control("me", "mx.example.test\n")
         home.control("rcpthosts", "example.test\n.sub.example.test\n")
@@ -135,7 +135,9 @@ class World:
     def connect(self, **env: str) -> Client:
         """A connection to vq-smtpd."""
         whole = {"PATH": f"{self.home.path}/bin:/usr/bin:/bin"} | NETWORK | env
-        return self._connect_warm(whole) if self.warm else self._connect_cold(whole)
+        client = self._connect_warm(whole) if self.warm else self._connect_cold(whole)
+        self._clients.append(client)
+        return client
 
     def queue(self, code: int = 0, says: str = "") -> "dict[str, str]":
         """The environment for a queue that keeps what it gets, in message and envelope."""
@@ -160,16 +162,24 @@ class World:
                       if each.is_file() and each.parent.name != "lock")
 
     def close(self) -> None:
+        """End what was started."""
+        for client in self._clients:
+            client.sock.close()
         for each in self._processes:
             each.kill()
             each.wait()
+            if each.stdout:
+                each.stdout.close()
+        for _, answers in self._workers.values():
+            os.close(answers)
 
-    def start(self, argv: "list[str]", env: "dict[str, str]", **options: "typing.Any") -> Process:
+    def start(self, argv: "list[str]", env: "dict[str, str]", **options: "typing.Any") -> "subprocess.Popen[bytes]":
         """A process of the home's user, its errors in the log."""
         uid, gid = support.single_ids()
         who = {"user": uid, "group": gid, "extra_groups": []} if os.geteuid() == 0 else {}
         with self.log_path.open("ab") as log:
-            process = subprocess.Popen(argv, env=env, stderr=log, **who, **options)
+            process: subprocess.Popen[bytes] = subprocess.Popen(
+                argv, env=env, stderr=log, **who, **options)
         self._processes.append(process)
         return process
 
@@ -215,7 +225,7 @@ def _answer(answers: int) -> int:
     return int(text)
 
 
-def peak(process: Process) -> int:
+def peak(process: "subprocess.Popen[bytes]") -> int:
     """The most memory that a running process had so far, in kilobytes."""
     for row in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if row.startswith("VmHWM"):

@@ -192,6 +192,46 @@ def test_unknown_user_is_refused_at_the_door(world: World) -> None:
     ]
 
 
+def make_virtual_domain(world: World) -> None:
+    """virt.test, with a bob, controlled by an owner of its own."""
+    home = world.home
+    uid, gid = support.single_ids()
+    home.control("virtualroot", f"{home.path}/virtual\n")
+    home.control("virtualdomains", "virt.test:owner\n")
+    home.control("rcpthosts", "virt.test\n")
+    home.write("users/assign", f"+owner-:owner:{uid}:{gid}:{home.path}/owner:-::\n.\n")
+    home.write("owner/.qmail-default", f"|{home.path}/bin/virtmailfilter\n")
+    home.write("virtual/virt.test/etc/passwd", f"bob:x:{uid}:{gid}::home/bob:\n")
+    made = home.run(["vq-newu"])
+    assert made.returncode == 0, made.stderr
+
+
+def test_virtual_user_is_known_and_a_stranger_refused(world: World) -> None:
+    make_virtual_domain(world)
+    client = world.connect()
+    client.reply()
+    client.ask(b"MAIL FROM:<a@client.test>")
+
+    assert [b"250", b"250", b"550"] == [client.ask(b"RCPT TO:<%s@virt.test>" % each)[:3] for each in (
+        b"bob", b"Bob", b"bo")]
+
+
+def test_broken_users_are_trouble_and_not_a_refusal(world: World) -> None:
+    make_virtual_domain(world)
+    cdb = world.home.path / "users/cdb"
+    cdb.write_bytes(cdb.read_bytes()[:2000])
+    client = world.connect()
+    client.reply()
+    client.ask(b"MAIL FROM:<a@client.test>")
+
+    assert (client.ask(b"RCPT TO:<bob@virt.test>")
+            == b"451 4.3.0 sorry, i cannot look for that mailbox now (#4.3.0)\r\n")
+    client.ask(b"QUIT")
+    client.code()
+    assert "run vq-newu" in world.log()[0]
+    assert str(cdb) in world.log()[0]
+
+
 @pytest.mark.parametrize(("sender", "code"), [
     (b"bad@sender.test", b"553"), (b"BAD@Sender.Test", b"553"), (b"any@worse.test", b"553"),
     (b"any@Worse.test", b"553"), (b"good@sender.test", b"250"), (b"any@not.worse.test", b"250"), (b"", b"250")])

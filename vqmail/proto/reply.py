@@ -49,19 +49,15 @@ NO_QUEUE = b"451 4.3.0 qqt failure (#4.3.0)\r\n"
 CANNOT_LOOK = b"451 4.3.0 sorry, i cannot look for that mailbox now (#4.3.0)\r\n"
 TIMEOUT = b"451 4.4.2 timeout (#4.4.2)\r\n"
 
+PRINTABLE = bytes(each if 32 <= each < 127 else ord("?") for each in range(256))
 TEXT_LIMIT = 400                # of words that come from a queue program; RFC 5321 4.5.3.1.5 allows a line of 512
 
 
 def queue(answer: bytes) -> bytes:
     """The reply for what a queue said: D or Z, then words, which end in (#x.y.z) if they care."""
     kind, code = (b"5", b"554") if answer[:1] == b"D" else (b"4", b"451")
-    words = _printable(answer[1:])[:TEXT_LIMIT]
+    words = answer[1:TEXT_LIMIT].translate(PRINTABLE)       # a line end in it would begin a reply of its own
     enhanced = words.rpartition(b"(#")[2].partition(b")")[0]
     if enhanced[:1] != kind or len(enhanced.split(b".")) != 3 or not enhanced.replace(b".", b"").isdigit():
         enhanced = kind + b".3.0"
     return b"%s %s %s\r\n" % (code, enhanced, words)
-
-
-def _printable(text: bytes) -> bytes:
-    # a line end in it would begin a reply of its own
-    return text.translate(bytes(each if 32 <= each < 127 else ord("?") for each in range(256)))

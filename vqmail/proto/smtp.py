@@ -237,23 +237,23 @@ class Session:
         else:
             self._asked = DATA
 
-    def _rset(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.5
+    def _rset(self, _argument: bytes) -> None:                                  # RFC 5321 4.1.1.5
         self._reset()
         self._output.append(reply.FLUSHED)
 
-    def _vrfy(self, argument: bytes) -> None:                                   # RFC 5321 3.5.3
+    def _vrfy(self, _argument: bytes) -> None:                                  # RFC 5321 3.5.3
         self._output.append(reply.VRFY)
 
-    def _help(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.8
+    def _help(self, _argument: bytes) -> None:                                  # RFC 5321 4.1.1.8
         self._output.append(reply.HELP)
 
-    def _noop(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.9
+    def _noop(self, _argument: bytes) -> None:                                  # RFC 5321 4.1.1.9
         self._output.append(reply.NOOP)
 
-    def _quit(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.10
+    def _quit(self, _argument: bytes) -> None:                                  # RFC 5321 4.1.1.10
         self._close(QUIT, reply.BYE % self._greeting)
 
-    def _unknown(self, argument: bytes) -> None:
+    def _unknown(self, _argument: bytes) -> None:
         self._bad(reply.UNIMPLEMENTED)
 
     # ---- what they share ----

@@ -39,6 +39,7 @@ TABLE = {
     b"locals": Setting("list", ME, "send smtpd", "domains whose users are users of this host"),
     b"minuid": Setting("number", 100, "newu virtmailfilter checkpassword",
                        "the smallest uid and gid a virtual user may have"),
+    b"morercpthosts": Setting("list", None, "newmrh", "more domains like those in rcpthosts, for vq-newmrh to compile"),
     b"percenthack": Setting("list", None, "send smtpd", "domains for which user%host@domain means user@host"),
     b"queuelifetime": Setting("number", 604800, "send", "how long a message is tried, in seconds"),
     b"rcpthosts": Setting("list", None, "smtpd",

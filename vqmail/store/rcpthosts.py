@@ -1,4 +1,4 @@
-"""The domains we receive mail for: control/rcpthosts, and control/morercpthosts.cdb for the many (QMAIL interface 12.3).
+"""The domains we receive mail for: control/rcpthosts, and morercpthosts.cdb for the many (QMAIL interface 12.3).
 
     example.com     this domain
     .example.com    every domain that ends so
