@@ -14,3 +14,13 @@ import support
 def home(tmp_path: pathlib.Path) -> support.Home:
     """A fresh installation under a single user."""
     return support.make_home(tmp_path / "home")
+
+
+@pytest.fixture
+def system(tmp_path: pathlib.Path):
+    """An installation with real users; its services are started by the test and stopped here."""
+    import system as module
+
+    each = module.System(tmp_path)
+    yield each
+    each.stop()
