@@ -2,6 +2,7 @@
 
 import re
 import smtplib
+import socket
 import subprocess
 import sys
 import typing
@@ -28,6 +29,15 @@ def cold(home: support.Home) -> "typing.Iterator[World]":
     made = World(home, warm=False)
     yield made
     made.close()
+
+
+def listen(world: World, env: "dict[str, str]") -> int:
+    """The port where the real tcpserver starts vq-smtpd."""
+    server = world.start(["/usr/bin/tcpserver", "-1", "-H", "-R", "-l", "mx.example.test", "127.0.0.1", "0", "vq-smtpd"],
+                         {"PATH": f"{world.home.path}/bin:/usr/bin:/bin"} | env,
+                         stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert server.stdout
+    return int(server.stdout.readline())
 
 
 @pytest.mark.parametrize("name", smtp_transcript.names())
@@ -112,6 +122,16 @@ def test_bare_newline_ends_the_connection_and_queues_nothing(world: World) -> No
     assert client.code() == 1
     assert world.files_in_queue() == []
     assert world.log() == ["vq-smtpd: pid PID from 192.0.2.1 end bare-newline-in-message messages 0 refused 0"]
+
+
+def test_client_that_pours_out_a_bare_newline_still_hears_why(cold: World) -> None:
+    port = listen(cold, {})
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        client = smtp_world.Client(connection, lambda: 0)
+        client.begin()
+        connection.sendall(b"line\n" * 1_000_000 + b"\r\n.\r\n")
+
+        assert client.lines(1) == b"451 4.6.0 lines must end in CR LF. See https://cr.yp.to/docs/smtplf.html.\r\n"
 
 
 ALLOWED = [b"bob@example.test", b"BOB@EXAMPLE.Test", b"ann@example.test", b"postmaster"]
@@ -243,10 +263,11 @@ def test_badmailfrom(world: World, sender: bytes, code: bytes) -> None:
     assert code == client.ask(b"RCPT TO:<bob@example.test>")[:3]
 
 
-def test_address_literal_of_ours_is_localiphost(world: World) -> None:
+@pytest.mark.parametrize(("here", "literal"), [("192.0.2.25", b"[192.0.2.25]"), ("2001:db8::1", b"[IPv6:2001:DB8::1]")])
+def test_address_literal_of_ours_is_localiphost(world: World, here: str, literal: bytes) -> None:
     world.home.control("localiphost", "example.test\n")
-    client = world.connect(**world.queue())
-    client.begin(recipient=b"bob@[192.0.2.25]")
+    client = world.connect(TCPLOCALIP=here, **world.queue())
+    client.begin(recipient=b"bob@" + literal)
     client.ask(b".")
     client.code()
 
@@ -440,11 +461,7 @@ def test_run_with_a_pipe(cold: World) -> None:
 
 
 def test_under_tcpserver_with_smtplib_and_swaks(cold: World) -> None:
-    env = {"PATH": f"{cold.home.path}/bin:/usr/bin:/bin"} | cold.queue()
-    server = cold.start(["/usr/bin/tcpserver", "-1", "-H", "-R", "-l", "mx.example.test", "127.0.0.1", "0",
-                         "vq-smtpd"], env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    assert server.stdout
-    port = int(server.stdout.readline())
+    port = listen(cold, cold.queue())
     with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=30) as client:
         refused = client.sendmail("a@client.test", ["bob@example.test", "nobody@example.test"], "Subject: x\n\n.\n")
     message, envelope = cold.queued()

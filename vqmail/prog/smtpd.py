@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 PIECE = 65536                   # bytes of one read
 NEVER_BLOCKS = 4096             # bytes that a descriptor which is ready takes at once (PIPE_BUF)
+LINGER = 5                      # seconds
 LONGEST = 86400                 # seconds of a session; vq-clean takes a queue file of 36 hours for abandoned
 LOGGED = 50                     # refused recipients of one connection that get a line of their own
 
@@ -77,6 +78,8 @@ def main(argv: "list[bytes]", env: "Env") -> int:
                 conversation.queue()
             _send(conversation.output(), settings.seconds)
             if conversation.ended:
+                if conversation.hung_up:
+                    _linger()
                 break
             left = min(settings.seconds, deadline - time.monotonic())
             conversation.receive(timed.read(0, PIECE, max(left, 0)))
@@ -102,6 +105,16 @@ def _say_goodbye(text: bytes) -> None:
         return
 
 
+def _linger() -> None:
+    """Hear the client out for a little: closing now would make the kernel drop our last words (RST)."""
+    deadline = time.monotonic() + LINGER
+    try:
+        while time.monotonic() < deadline and timed.read(0, PIECE, 1):
+            pass
+    except OSError:                             # silent or gone
+        return
+
+
 class Settings(reception.Settings):
     """What the control files say.  TryLater if one cannot be read."""
 
@@ -117,11 +130,12 @@ class Conversation:
     """One session with all that is decided in it, but no I/O with the client: one process may hold many.
 
     receive() what came, b"" for the end of file; while `complete`, a message is there for queue(); then send
-    output().  `ended` is why it is over, b"" as long as it is not.
+    output().  `ended` is why it is over, b"" as long as it is not; `hung_up` is whether it was us who ended it.
     """
 
     def __init__(self, settings: Settings, env: "Env", name: bytes, connection: bytes) -> None:
         self.ended = b""
+        self.hung_up = False
         self.complete = False
         self._env = env
         self._name = name
@@ -227,6 +241,7 @@ class Conversation:
         self.complete = True
 
     def _over(self, event: smtp.Closed) -> None:
+        self.hung_up = event is not smtp.QUIT
         self.end(event.reason)
 
     def _trace(self) -> bytes:

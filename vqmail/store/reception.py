@@ -39,7 +39,8 @@ class Client:
     def __init__(self, settings: Settings, env: "Env") -> None:
         self._settings = settings
         self._relay = env.get(b"RELAYCLIENT")           # set to nothing is still set
-        self._here = b"[%s]" % env.get(b"TCPLOCALIP", b"")
+        here = env.get(b"TCPLOCALIP", b"").lower()
+        self._here = (b"[%s]" % here, b"[ipv6:%s]" % here) if here else ()
         self._resolver: resolver.Resolver | None = None
         limit = controlfile.number(env.get(b"DATABYTES", b""))
         self.limit = settings.databytes if limit is None else limit
@@ -51,7 +52,7 @@ class Client:
         Our address is the one that the client connected to.
         """
         local, _, host = address.rpartition(b"@")
-        if host == self._here and self._settings.localiphost:
+        if host.lower() in self._here and self._settings.localiphost:
             address = local + b"@" + self._settings.localiphost
         return address + (self._relay or b"")
 
