@@ -1,7 +1,7 @@
 """The queue service: takes messages from any process of this machine and puts many of them on the disk at once.
 
-While one batch is being synced the next one gathers in the kernel's buffers; two processes take turns, so the
-disk always has work.  A caller is who the kernel says: its uid stands in the message's first line.
+While one batch is being synced the next one gathers in the kernel's buffers; a few processes take turns, so
+the disk always has work.  A caller is who the kernel says: its uid stands in the message's first line.
 """
 
 import time
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
-PROCESSES = 2
+PROCESSES = 4
 CLIENTS = 200                   # messages being received at once by one process
 LIFETIME = 86_400               # seconds a message may take to arrive, as qmail-queue's alarm
 FEW = 1                         # up to so many messages are synced by themselves, not with the whole file system
