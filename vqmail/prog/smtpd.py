@@ -23,6 +23,7 @@ CONTROL FILES
 
 EXIT        0   the client said QUIT
             1   the connection ended otherwise, or a control file cannot be read
+            111 trouble of our own; what was not answered is not accepted
 
 RUNS AS     qmaild
 
@@ -73,24 +74,31 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     conversation = Conversation(settings, env, name, b"pid %d" % calls.getpid())
     deadline = time.monotonic() + LONGEST
     try:
-        while True:
+        data = _exchange(conversation, settings.seconds)
+        while data is not None:
+            conversation.receive(data)
             while conversation.complete:
                 conversation.queue()
-            _send(conversation.output(), settings.seconds)
-            if conversation.ended:
-                if conversation.hung_up:
-                    _linger()
-                break
-            left = min(settings.seconds, deadline - time.monotonic())
-            conversation.receive(timed.read(0, PIECE, max(left, 0)))
+            data = _exchange(conversation, max(min(settings.seconds, deadline - time.monotonic()), 0))
+    finally:
+        conversation.close()
+    return codes.OK if conversation.ended == smtp.QUIT.reason else codes.SESSION_BROKEN
+
+
+def _exchange(conversation: "Conversation", seconds: float) -> "bytes | None":
+    """Say what is to be said and wait for the client; None when the session is over."""
+    try:
+        _send(conversation.output(), seconds)
+        if not conversation.ended:
+            return timed.read(0, PIECE, seconds)
+        if conversation.hung_up:
+            _linger()
     except TimeoutError:
         conversation.end(b"timeout")
         _say_goodbye(reply.TIMEOUT)
     except OSError:
         conversation.end(b"lost")
-    finally:
-        conversation.close()
-    return codes.OK if conversation.ended == smtp.QUIT.reason else codes.SESSION_BROKEN
+    return None
 
 
 def _send(text: bytes, seconds: float) -> None:
@@ -215,7 +223,7 @@ class Conversation:
                 self._session.accept(recipient)
                 return
             refusal = REPLIES[objection]
-        except codes.Failure as failure:
+        except (codes.Failure, OSError) as failure:
             self._log(reception.failure(failure))
             refusal = reply.CANNOT_LOOK
         self._refused += 1
@@ -227,7 +235,7 @@ class Conversation:
     def _data(self, _event: smtp.Data) -> None:
         try:
             self._message = reception.Message(self._env, self._client.limit, self._trace())
-        except codes.Failure as failure:
+        except (codes.Failure, OSError) as failure:
             self._log(reception.failure(failure))
             self._session.refuse(reply.NO_QUEUE)
             return

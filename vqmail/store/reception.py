@@ -110,6 +110,6 @@ class Message:
         self.submission.close()
 
 
-def failure(problem: codes.Failure) -> bytes:
+def failure(problem: "codes.Failure | OSError") -> bytes:
     """The text of `problem` for the log."""
     return str(problem).encode("utf-8", "surrogateescape")
