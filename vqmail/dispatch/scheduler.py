@@ -7,7 +7,6 @@ recipients is preprocessed first: its marks are what keeps a crash from repeatin
 """
 
 import heapq
-import time
 from _collections import deque              # collections itself costs a cold start 3 ms
 
 from vqmail.dispatch.message import Message, Pass, Recipient
@@ -46,9 +45,11 @@ class Scheduler:
         self._jobs = 0
         self._deliveries = 0
         self._serial = 0
+        self._now = 0                           # as run() was told last
 
-    def start(self) -> None:
+    def start(self, now: int) -> None:
         """Learn what is in the queue from an earlier life."""
+        self._now = now
         in_todo = set(queue.waiting())
         for number in queue.numbers(b"info"):
             if number in in_todo:               # it was being preprocessed, or is a leftover: todo/ counts
@@ -75,6 +76,7 @@ class Scheduler:
 
     def run(self, now: int) -> "float | None":
         """Start what can be started.  Returns how many seconds there is nothing more to do by itself; None: ever."""
+        self._now = now
         while self._later and self._later[0][0] <= now:
             heapq.heappop(self._later)[2]()
         if self.exiting:
@@ -255,7 +257,7 @@ class Scheduler:
                 queue.remove_recipients(one.number, each.channel)
             except OSError as error:
                 self._warn("trouble removing", queue.split(queue.CHANNEL[each.channel], one.number), error)
-                self._postpone(one, each.channel, int(time.time()) + retry.TROUBLE)
+                self._postpone(one, each.channel, self._now + retry.TROUBLE)
                 return
             one.due[each.channel] = None
             if one.due == [None, None]:
@@ -272,7 +274,7 @@ class Scheduler:
         for channel in (0, 1):
             when = due[channel]
             if when is not None:
-                self._postpone(one, channel, min(when, int(time.time()) + 86_400))      # a clock that was set back
+                self._postpone(one, channel, min(when, self._now + 86_400))      # a clock that was set back
         if due == [None, None]:
             self._leave(one)
 
@@ -347,7 +349,7 @@ class Scheduler:
 
     def _in_a_while(self, what: "Callable[[], None]") -> None:
         self._serial += 1
-        heapq.heappush(self._later, (int(time.time()) + retry.TROUBLE, self._serial, what))
+        heapq.heappush(self._later, (self._now + retry.TROUBLE, self._serial, what))
 
     def _try(self, step: "object", one: Message, *rest: int) -> None:
         try:

@@ -97,7 +97,7 @@ class Dispatcher:
         _signal.set_wakeup_fd(self._wake_in)
         self._loop.watch(self._wake_out, self._wake)
         each = self._scheduler
-        each.start()
+        each.start(int(time.time()))
         self._listen()
         while not (each.exiting and each.quiet()):
             patience = self._turn()

@@ -1,0 +1,368 @@
+"""What vq-send does with messages and answers, on a real queue directory, with spawners played by the test."""
+
+import os
+import pathlib
+
+import pytest
+
+from vqmail.dispatch import scheduler
+from vqmail.formats import bounce
+from vqmail.store import queue
+
+BIRTH = 1_800_000_000
+
+
+class Spawner:
+    """Takes deliveries and waits for the test to say how they went."""
+
+    def __init__(self, limit: int = 10) -> None:
+        self.limit = limit
+        self.started: list[tuple[bytes, bytes, bytes]] = []
+        self.waiting: list[object] = []
+
+    @property
+    def running(self) -> int:
+        return len(self.waiting)
+
+    def free(self) -> bool:
+        return self.running < self.limit
+
+    def start(self, message, sender, recipient, done) -> None:
+        self.started.append((message, sender, recipient))
+        self.waiting.append(done)
+
+    def answer(self, *texts: bytes) -> None:
+        """The oldest deliveries end so."""
+        for text in texts:
+            self.waiting.pop(0)(text)
+
+
+class Cleaner:
+    """Removes what it is asked to, or says it cannot."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.able = True
+
+    def ask(self, request: bytes, done) -> None:
+        self.asked.append(request)
+        number = int(request[5:])
+        if self.able:
+            queue.remove(queue.split(b"mess", number) if request[:4] == b"foop" else queue.TODO + b"/%d" % number)
+        done(self.able)
+
+    def idle(self) -> bool:
+        return True
+
+
+class Rules:
+    """Everything at here.test is local, with a prefix; the rest is remote."""
+
+    def rewrite(self, address: bytes):
+        return (0, b"p-" + address) if address.endswith(b"@here.test") else (1, address)
+
+    def strip_prefix(self, address: bytes) -> bytes:
+        return address.removeprefix(b"p-")
+
+
+class Bouncer:
+    """Keeps paragraphs in the real queue; notes what it would send."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, bytes, bytes]] = []
+        self.able = True
+
+    def add(self, number: int, recipient: bytes, report: bytes) -> None:
+        queue.add_bounce(number, bounce.paragraph(recipient, report))
+
+    def send(self, number: int, sender: bytes) -> "list[bytes]":
+        text = queue.read_bounce(number)
+        if text is None:
+            return []
+        if not self.able:
+            raise OSError(5, "queue down")
+        self.sent.append((number, sender, text))
+        queue.remove_bounce(number)
+        return [b"bounce msg %d qp 1\n" % number]
+
+
+class World:
+    """A queue and a scheduler on it."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.now = BIRTH
+        self.restart()
+
+    def restart(self, limit: int = 10) -> None:
+        self.local, self.remote, self.cleaner, self.bouncer = Spawner(limit), Spawner(limit), Cleaner(), Bouncer()
+        self.it = scheduler.Scheduler(Rules(), [self.local, self.remote], self.cleaner, self.bouncer, 604_800)
+        self.it.start(self.now)
+        self.look()
+
+    def look(self) -> None:
+        self.it.look()
+        self.it.run(self.now)
+
+    def enter(self, sender: bytes, *recipients: bytes) -> int:
+        """Queue a message that was born at BIRTH; its number."""
+        entry = queue.Entry(7, b"by uid 7", 99, BIRTH)
+        entry.write(b"Subject: x\n\nbody\n")
+        entry.envelope(sender, recipients)
+        (_, refused), = queue.commit([entry], None)
+
+        assert refused is None
+        os.utime(queue.TODO + b"/%d" % entry.number, (BIRTH, BIRTH))
+        return entry.number
+
+    def files(self) -> "dict[str, bytes]":
+        """What is in the queue besides mess/."""
+        return {str(each.relative_to(self.path)).replace(str(int(each.name)), "N"): each.read_bytes()
+                for part in ("todo", "intd", "info", "local", "remote", "bounce")
+                for each in (self.path / part).rglob("*") if each.is_file()}
+
+    def lines(self) -> "list[str]":
+        """The log since the last look at it, without status lines."""
+        lines, self.it.log = self.it.log, []
+        return [each.decode().rstrip("\n") for each in lines if not each.startswith(b"status")]
+
+
+@pytest.fixture
+def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    root = str(tmp_path).encode()
+    monkeypatch.setattr(queue, "QUEUE", root)
+    for name in ("PID", "INTD", "TODO", "MESS", "BOUNCE"):
+        monkeypatch.setattr(queue, name, root + b"/" + name.lower().encode())
+        (tmp_path / name.lower()).mkdir()
+    monkeypatch.setattr(queue, "TRIGGER", root + b"/trigger")
+    for part in ("mess", "info", "local", "remote"):
+        for number in range(23):
+            (tmp_path / part / str(number)).mkdir(parents=True, exist_ok=True)
+    return World(tmp_path)
+
+
+def test_a_message_that_is_delivered_at_once_never_leaves_todo_before_it_is_done(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test", b"b@far.test")
+    world.look()
+
+    assert world.local.started == [(b"%d/%d" % (number % 23, number), b"s@x", b"p-a@here.test")]
+    assert world.remote.started == [(b"%d/%d" % (number % 23, number), b"s@x", b"b@far.test")]
+
+    world.local.answer(b"Kdid 1+0+0\n")
+
+    assert world.files() == {"todo/N": b"u7\0p99\0Fs@x\0Ta@here.test\0Tb@far.test\0"}
+
+    world.remote.answer(b"Kok\n")
+
+    assert world.files() == {}
+    assert not (world.path / "mess" / str(number % 23) / str(number)).exists()
+    assert world.cleaner.asked == [b"todo/%d" % number, b"foop/%d" % number]
+
+
+def test_the_log_is_qmails_to_the_byte(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test")
+    size = (world.path / "mess" / str(number % 23) / str(number)).stat().st_size
+    world.look()
+    world.local.answer(b"Kdid 1+0+0\n")
+
+    assert b"".join(world.it.log).decode() == (
+        "status: local 0/10 remote 0/10\n"
+        f"new msg {number}\n"
+        f"info msg {number}: bytes {size} from <s@x> qp 99 uid 7\n"
+        f"starting delivery 1: msg {number} to local p-a@here.test\n"
+        "status: local 1/10 remote 0/10\n"
+        "delivery 1: success: did_1+0+0/\n"
+        "status: local 0/10 remote 0/10\n"
+        f"end msg {number}\n")
+
+
+def test_a_deferral_writes_down_who_is_done_and_who_is_not(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test", b"b@here.test", b"c@far.test")
+    world.look()
+    world.local.answer(b"Kyes", b"Zlater\n")
+    world.remote.answer(b"Kyes")
+
+    assert world.files() == {f"info/{number % 23}/N": b"Fs@x\0",
+                             f"local/{number % 23}/N": b"Dp-a@here.test\0Tp-b@here.test\0"}
+    assert world.cleaner.asked == [b"todo/%d" % number]
+
+
+def test_local_attempts_come_at_the_squares_of_ten(world: World) -> None:
+    world.enter(b"s@x", b"a@here.test")
+    ages = []
+    for age in range(0, 10_001, 50):
+        world.now = BIRTH + age
+        world.look()
+        if world.local.waiting:
+            ages.append(age)
+            world.local.answer(b"Zno\n")
+
+    assert ages == [0, 100, 400, 900, 1600, 2500, 3600, 4900, 6400, 8100, 10000]
+
+
+def test_remote_attempts_of_a_week_come_at_the_squares_of_twenty(world: World) -> None:
+    world.enter(b"s@x", b"a@far.test")
+    ages = []
+    while world.files():
+        wait = 0.0
+        world.look()
+        if world.remote.waiting:
+            ages.append(world.now - BIRTH)
+            world.remote.answer(b"Zno\n")
+        wait = world.it.run(world.now)
+        world.now += int(wait) if wait else 1
+
+    assert ages == [(20 * k) ** 2 for k in range(40)]
+    (_, sender, text), = world.bouncer.sent
+    assert sender == b"s@x"
+    assert text == (b"<a@far.test>:\nno\nI'm not going to try again; this message has been in the queue too long.\n\n")
+
+
+def test_a_failure_becomes_one_bounce_with_the_address_people_know(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test", b"b@here.test")
+    world.look()
+    world.local.answer(b"Dno such user\n\nreally\n", b"Kyes")
+
+    assert world.bouncer.sent == [(number, b"s@x", b"<a@here.test>:\nno such user\n/really\n\n")]
+    assert world.files() == {}
+
+
+def test_a_bounce_that_cannot_be_queued_is_kept_and_nobody_gets_the_message_twice(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test", b"b@here.test")
+    world.look()
+    world.bouncer.able = False
+    world.local.answer(b"Dno\n", b"Kyes")
+
+    assert set(world.files()) == {"bounce/N", f"info/{number % 23}/N"}
+
+    world.restart()
+    world.now += 200
+    world.look()
+
+    assert world.local.started == []
+    assert [each[:2] for each in world.bouncer.sent] == [(number, b"s@x")]
+    assert world.files() == {}
+
+
+def test_many_recipients_are_written_down_before_the_first_delivery(world: World) -> None:
+    number = world.enter(b"s@x", *[b"r%d@here.test" % each for each in range(17)])
+    world.look()
+
+    assert set(world.files()) == {f"info/{number % 23}/N", f"local/{number % 23}/N"}
+
+    world.look()
+    world.local.answer(b"Kyes")
+
+    assert world.files()[f"local/{number % 23}/N"].startswith(b"Dp-r0@here.test\0Tp-r1@here.test\0")
+
+
+def test_a_crash_in_the_middle_leaves_what_is_still_to_do(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test", b"b@far.test")
+    world.look()
+    world.local.answer(b"Zlater")
+    world.remote.answer(b"Kyes")
+    world.restart()                             # no clean exit: the times are those of the files
+    world.now = BIRTH + 100
+    world.look()
+
+    assert world.local.started == [(b"%d/%d" % (number % 23, number), b"s@x", b"p-a@here.test")]
+    assert world.remote.started == []
+
+
+def test_a_clean_exit_writes_down_the_next_attempt(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test")
+    world.look()
+    world.local.answer(b"Zlater")
+    world.it.stop()
+
+    assert int((world.path / "local" / str(number % 23) / str(number)).stat().st_mtime) == BIRTH + 100
+
+
+def test_stopping_in_the_middle_of_a_first_attempt_keeps_what_was_done(world: World) -> None:
+    number = world.enter(b"s@x", *[b"r%d@here.test" % each for each in range(4)])
+    world.restart(limit=2)
+    world.look()
+    world.it.exiting = True
+    world.local.answer(b"Kyes", b"Kyes")
+    world.it.run(world.now)
+    world.it.stop()
+
+    assert world.files()[f"local/{number % 23}/N"] == (
+        b"Dp-r0@here.test\0Dp-r1@here.test\0Tp-r2@here.test\0Tp-r3@here.test\0")
+
+
+def test_a_todo_file_without_its_message_is_removed(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test")
+    (world.path / "mess" / str(number % 23) / str(number)).unlink()
+    world.look()
+
+    assert world.files() == {}
+    assert world.local.started == []
+
+
+def test_a_broken_todo_file_is_left_alone_and_named(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test")
+    (world.path / "todo" / str(number)).write_bytes(b"u7\0p9\0Fs@x\0Ta@he")
+    world.look()
+
+    assert (world.path / "todo" / str(number)).exists()
+    assert f"trouble reading {world.path}/todo/{number}" in "\n".join(world.lines())
+
+
+def test_what_the_cleaner_cannot_remove_is_not_delivered_again(world: World) -> None:
+    world.enter(b"s@x", b"a@here.test")
+    world.look()
+    world.cleaner.able = False
+    world.local.answer(b"Kyes")
+    world.look()
+
+    assert len(world.local.started) == 1
+
+    world.cleaner.able = True
+    world.now += 200
+    world.look()
+
+    assert len(world.local.started) == 1
+    assert world.files() == {}
+
+
+def test_verp_names_the_recipient_without_the_prefix(world: World) -> None:
+    world.enter(b"list-@lists.test-@[]", b"joe@here.test")
+    world.look()
+
+    assert world.local.started[0][1] == b"list-joe=here.test@lists.test"
+
+
+def test_stale_files_of_an_earlier_message_under_the_same_number_are_not_obeyed(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test")
+    for part, text in (("info", b"Fold@x\0"), ("local", b"Told@here.test\0")):
+        (world.path / part / str(number % 23) / str(number)).write_bytes(text)
+    (world.path / "bounce" / str(number)).write_bytes(b"<old>:\nno\n\n")
+    world.restart()
+
+    assert [each[1:] for each in world.local.started] == [(b"s@x", b"p-a@here.test")]
+
+    world.local.answer(b"Kyes")
+
+    assert world.bouncer.sent == []
+    assert world.files() == {}
+
+
+def test_alrm_makes_everything_due(world: World) -> None:
+    world.enter(b"s@x", b"a@here.test")
+    world.look()
+    world.local.answer(b"Zlater")
+    world.now += 5
+    world.it.retry_all(world.now)
+    world.look()
+
+    assert len(world.local.started) == 2
+
+
+def test_mangled_reports_defer(world: World) -> None:
+    world.enter(b"s@x", b"a@here.test")
+    world.look()
+    world.local.answer(b"?what")
+
+    assert "delivery 1: report mangled, will defer" in world.lines()
+    assert any(each.startswith("local/") for each in world.files())
