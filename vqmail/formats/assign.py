@@ -79,5 +79,5 @@ def fields(data: bytes, added: bytes) -> "list[bytes]":
     """user, uid, gid, home, dash, ext of a record.  ValueError if it has not six fields."""
     found = (data + added).split(b"\0", FIELDS - 1)
     if len(found) != FIELDS or not is_id(found[1]) or not is_id(found[2]) or found[3][:1] != b"/":
-        raise ValueError("one of its records is broken")
+        raise ValueError("users/cdb has a broken record")
     return found

@@ -1,8 +1,15 @@
 """Lines of a passwd file (passwd(5)): name:hash:uid:gid:gecos:home:shell."""
 
+from vqmail.formats import assign
 from vqmail.record import Record
 
-FORBIDDEN = b"/:\0"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LONGEST = 255                   # bytes of a name
+# what a name may consist of: no colon, no slash, no blank, nothing unprintable; UTF-8 is welcome
+POSSIBLE = bytes(each for each in range(33, 256) if each != 127 and each not in b"/:")
 
 
 class Entry(Record):
@@ -16,23 +23,26 @@ class Entry(Record):
     home: bytes
 
 
-def entries(text: bytes) -> "list[Entry]":
-    """All users, their names in lower case.  ValueError, with line number and remedy, if any line is broken: a file
-    that an editor is writing just now must not look like one without users."""
-    found = []
+def entries(lines: "Iterable[bytes]", least: int = 0) -> "Iterator[Entry]":
+    """All users, their names in lower case.
+
+    ValueError, with line number and remedy, if any line is broken or its uid or gid is below `least`: whoever looks
+    for a name looks through all of them, for a file that an editor is writing just now must not look like one without
+    that name.
+    """
     seen: dict[bytes, int] = {}
-    if text and not text.endswith(b"\n"):
-        raise ValueError("the last line has no end; is somebody writing the file? add a newline")
-    for number, line in enumerate(text.split(b"\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith(b"#"):
             continue
         entry = _entry(line, number)
+        if entry.uid < least or entry.gid < least:
+            raise ValueError("line %d: uid %d or gid %d of %s is below %d (control/minuid): not allowed" % (
+                number, entry.uid, entry.gid, _shown(entry.name), least))
         if entry.name in seen:
             raise ValueError("line %d: %s stands in line %d already; remove one" % (
                 number, _shown(entry.name), seen[entry.name]))
         seen[entry.name] = number
-        found.append(entry)
-    return found
+        yield entry
 
 
 def _entry(line: bytes, number: int) -> Entry:
@@ -43,7 +53,7 @@ def _entry(line: bytes, number: int) -> Entry:
     name, password, uid, gid, _, home, _ = fields
     if not usable(name):
         raise ValueError("line %d: %s cannot be a user's name; choose another" % (number, _shown(name)))
-    if not (uid.isdigit() and gid.isdigit() and len(uid) < 11 and len(gid) < 11):
+    if not (assign.is_id(uid) and assign.is_id(gid)):
         raise ValueError("line %d: uid and gid of %s must be numbers" % (number, _shown(name)))
     if not home.strip(b"/") or b"\0" in home or b".." in home.split(b"/"):
         raise ValueError("line %d: the home of %s must be a directory below the domain's, without .." % (
@@ -53,8 +63,7 @@ def _entry(line: bytes, number: int) -> Entry:
 
 def usable(name: bytes) -> bool:
     """Whether a user may be called so: nothing that is a path, hidden, or unprintable."""
-    return (bool(name) and name[:1] != b"." and len(name) <= 64 * 4 and not any(each in name for each in FORBIDDEN)
-            and all(each > 32 and each != 127 for each in name))
+    return bool(name) and name[:1] != b"." and len(name) <= LONGEST and not name.translate(None, POSSIBLE)
 
 
 def _shown(name: bytes) -> str:

@@ -15,7 +15,7 @@ FILES       users/assign, users/cdb
             /virtual/DOMAIN/etc/passwd, users.cdb and passwd.cdb beside it
 
 CONTROL FILES
-            virtualroot
+            minuid virtualroot
 
 EXIT        0   everything is compiled
             100 wrong usage
@@ -33,8 +33,6 @@ from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vqmail.unix.chain import Env
 
 ASSIGN = vqhome.path(b"users/assign")
@@ -51,55 +49,67 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
 
 def _compile_assign() -> bool:
     try:
-        cdb.make(CDB, assign.records(_lines(ASSIGN)), 0o644)
-    except FileNotFoundError as error:
-        if calls.listdir(vqhome.path(b"users")).count(b"assign"):
-            return _complain(ASSIGN, str(error.strerror))
+        number = calls.open(ASSIGN, calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK)
+    except FileNotFoundError:
+        if _is_there(CDB):
+            return _complain(ASSIGN, "no such file, but there is a users/cdb, which still counts; remove it too")
         return True                             # a site without users/assign lives by its passwd file
     except OSError as error:
-        return _complain(ASSIGN, "%s; users/cdb is as it was" % error.strerror)
+        return _complain(ASSIGN, "%s (users/cdb is as it was)" % error.strerror)
+    try:
+        cdb.make(CDB, assign.records(fd.lines(number)), 0o644)
+    except OSError as error:
+        return _complain(CDB, "cannot make it: %s (it is as it was)" % error.strerror)
     except ValueError as error:
         return _complain(ASSIGN, "%s (users/cdb is as it was)" % error)
-    return True
-
-
-def _lines(path: bytes) -> "Iterator[bytes]":
-    """The lines of a file, however large it is."""
-    number = calls.open(path, calls.O_RDONLY | calls.O_CLOEXEC)
-    try:
-        rest = b""
-        while data := calls.read(number, 1 << 20):
-            *lines, rest = (rest + data).split(b"\n")
-            yield from lines
-        if rest:
-            yield rest
     finally:
         calls.close(number)
+    return True
 
 
 def _compile_domains() -> bool:
     root = virtual.root()
     try:
-        domains = sorted(name for name in calls.listdir(root) if virtual.usable_domain(name))
+        domains = sorted(calls.listdir(root))
     except FileNotFoundError:
         return True
+    except OSError as error:
+        return _complain(root, str(error.strerror))
     good = True
     show = calls.isatty(2)
     for count, domain in enumerate(domains, 1):
         if show:
             fd.write_all(2, b"\rvq-newu: %d of %d domains" % (count, len(domains)))
-        path = root + b"/" + domain + virtual.TEXT
-        try:
-            virtual.compile_domain(domain)
-        except (FileNotFoundError, NotADirectoryError):     # a plain file, lost+found, a domain of another kind
-            continue
-        except OSError as error:
-            good = _complain(path, str(error.strerror))
-        except (ValueError, codes.Failure) as error:
-            good = _complain(path, "%s (its compiled users are as they were)" % error)
+        good = _compile_domain(root + b"/" + domain, domain) and good
     if show and domains:
         fd.write_all(2, b"\n")
     return good
+
+
+def _compile_domain(directory: bytes, domain: bytes) -> bool:
+    text = directory + virtual.TEXT
+    try:
+        if not virtual.usable_domain(domain):
+            return not _is_there(text) or _complain(directory, "no domain is called so; domains are in lower case")
+        virtual.compile_domain(domain)
+    except (FileNotFoundError, NotADirectoryError) as error:    # a plain file, lost+found, a domain of another kind
+        if _is_there(text):
+            return _complain(text, "%s" % error.strerror)       # etc is a link
+        if _is_there(directory + virtual.USERS):
+            return _complain(text, "no such file, but users.cdb beside it; remove that too, or put the text back")
+    except OSError as error:
+        return _complain(text, "%s (its compiled users are as they were)" % error.strerror)
+    except (ValueError, codes.Failure) as error:
+        return _complain(text, "%s (its compiled users are as they were)" % error)
+    return True
+
+
+def _is_there(path: bytes) -> bool:
+    try:
+        calls.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _complain(path: bytes, why: str) -> bool:

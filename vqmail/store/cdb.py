@@ -1,7 +1,7 @@
 """Constant databases (QMAIL interface 7.3): looked up here, made with cdbx.
 
     256 pairs (position, slots) of the hash tables, 2048 bytes; records (key length, data length, key, data);
-    the tables, slots of (hash, position of the record).  All numbers are 32 bits, little-endian.
+    the tables, slots of (hash, position of the record; 0 is an empty slot).  All numbers are 32 bits, little-endian.
 
 Looking up is our own forty lines: to load a library for one lookup would cost a cold program more than the lookup,
 and a file that is cut or overwritten under a mapping of it kills the process; one that is read does not.
@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HEADER = 2048
+AT_ONCE = 256                   # bytes read with a record's lengths and key: nearly always all of it
 
 
 class Reader:
-    """An open database.  A file that takes its name later does not disturb it."""
+    """An open database.  A file that takes its name later does not disturb it.
+
+    FileNotFoundError if there is none.  Every call raises ValueError if the file turns out not to be whole.
+    """
 
     def __init__(self, path: bytes) -> None:
         self._path = path
-        self._fd = calls.open(path, calls.O_RDONLY | calls.O_CLOEXEC)
+        self._fd = calls.open(path, calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK)    # a FIFO must not hold us
 
     def __enter__(self) -> "Reader":
         return self
@@ -32,7 +36,7 @@ class Reader:
         self.close()
 
     def get(self, key: bytes) -> "bytes | None":
-        """The data of the first record with `key`, or None.  ValueError if the file is not a whole database."""
+        """The data of the first record with `key`, or None."""
         hashed = 5381
         for byte in key:
             hashed = (hashed * 33 & 0xFFFFFFFF) ^ byte
@@ -47,12 +51,10 @@ class Reader:
             if record == 0:
                 return None
             if wanted == hashed:
-                if record < HEADER:
-                    raise self._corrupt()
-                length, size = self._pair(record)
-                if length == len(key) and self._read(record + 8, length) == key:
-                    return self._read(record + 8 + length, size)
-        return None
+                data = self._data(record, key)
+                if data is not None:
+                    return data
+        raise self._corrupt()                   # half of the slots of a table are empty
 
     def identity(self) -> "tuple[int, int, int]":
         """What tells this file from one that took its name since."""
@@ -63,6 +65,22 @@ class Reader:
         if self._fd >= 0:
             number, self._fd = self._fd, -1
             calls.close(number)
+
+    def _data(self, record: int, key: bytes) -> "bytes | None":
+        """The data of the record at `record` if its key is `key`."""
+        begin = calls.pread(self._fd, 8 + len(key) + AT_ONCE, record)
+        if record < HEADER or len(begin) < 8:
+            raise self._corrupt()
+        length, size = int.from_bytes(begin[:4], "little"), int.from_bytes(begin[4:8], "little")
+        if length != len(key):
+            return None
+        start = 8 + length
+        if begin[8:start] != key:
+            if len(begin) < start:
+                raise self._corrupt()
+            return None
+        data = begin[start:start + size]
+        return data if len(data) == size else self._read(record + start, size)
 
     def _pair(self, position: int) -> "tuple[int, int]":
         eight = self._read(position, 8)
@@ -75,7 +93,7 @@ class Reader:
         return data
 
     def _corrupt(self) -> ValueError:
-        return ValueError("%s is not a whole cdb file: compile it again" % self._path.decode("utf-8", "replace"))
+        return ValueError("%s is not a whole cdb file" % self._path.decode("utf-8", "replace"))
 
 
 def identity(file: "int | bytes") -> "tuple[int, int, int]":
@@ -94,7 +112,7 @@ def make(path: bytes, records: "Iterable[tuple[bytes, bytes]]", mode: int,
          owner: "tuple[int, int] | None" = None) -> None:
     """Put a database of `records`, in their order, durably in the place of `path`; `owner` is its uid and gid.
 
-    Whoever looks sees the old file or the new one.  OSError leaves the old one untouched.
+    Whoever looks sees the old file or the new one.  Any exception, also of `records`, leaves the old one untouched.
     """
     import cdbx  # only here: a cold program that looks something up must not pay for it
 
@@ -102,6 +120,6 @@ def make(path: bytes, records: "Iterable[tuple[bytes, bytes]]", mode: int,
         maker = cdbx.CDB.make(number, mmap=False)
         for key, data in records:
             maker.add(key, data)
-        maker.commit()
+        maker.commit().close()
 
     durable.replace_with(path, write, mode, owner)

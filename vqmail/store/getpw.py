@@ -7,6 +7,8 @@ not exist, and bounce mail for that.
 import errno
 
 from vqmail import codes, vqhome
+from vqmail.formats import assign
+from vqmail.store import home as homes
 from vqmail.store import roles
 from vqmail.unix import calls, fd
 
@@ -15,15 +17,17 @@ LIMIT = 64 << 20
 LONGEST = 32                    # bytes of a user name, not counting this one
 BREAK = b"-"
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
-TYPE_CHECKING = False
 
 
 def find(local: bytes) -> "tuple[bytes, int, int, bytes, bytes, bytes]":
-    """user, uid, gid, home, dash, ext for `local`: a user who owns his home, otherwise alias.  TryLater on trouble."""
+    """user, uid, gid, home, dash, ext for `local`: a user who owns his home, otherwise alias.
+
+    TryLater on trouble, home.Hidden if it is only that we may not look at somebody's home.
+    """
     wanted: dict[bytes, bytes | None] = {}
     end = len(local)
     while end >= 0:
-        if end < LONGEST:
+        if 0 < end < LONGEST:
             wanted.setdefault(local[:end].lower(), None if end == len(local) else local[end + 1:])
         end = local.rfind(BREAK, 0, end) if end else -1
     users = _users(wanted)
@@ -49,18 +53,20 @@ def _users(wanted: "dict[bytes, bytes | None]") -> "dict[bytes, tuple[int, int, 
         name, colon, rest = line.partition(b":")
         if colon and name in wanted and name not in found:
             fields = rest.split(b":")
-            if len(fields) != 6 or not fields[1].isdigit() or not fields[2].isdigit():
-                raise codes.TryLater("%s: the line of %s is broken" % (PASSWD.decode(), name.decode("ascii", "replace")))
+            if len(fields) != 6 or not assign.is_id(fields[1]) or not assign.is_id(fields[2]):
+                raise codes.TryLater("%s: the line of %s is broken; mend it with vipw" % (
+                    PASSWD.decode(), name.decode("ascii", "replace")))
             found[name] = int(fields[1]), int(fields[2]), fields[4]
     return found
 
 
 def _owns_home(uid: int, gid: int, home: bytes) -> bool:  # noqa: ARG001  as the passwd file has it
-    if uid == 0 or (roles.single_user() and uid != calls.geteuid()):
+    if uid == 0 or home[:1] != b"/" or (roles.single_user() and uid != calls.geteuid()):
         return False
     try:
         return calls.stat(home).st_uid == uid
     except OSError as error:
-        if error.errno in (*ABSENT, errno.EACCES):
+        if error.errno in ABSENT:
             return False
-        raise codes.TryLater("cannot look at %s: %s" % (home.decode("utf-8", "replace"), error.strerror)) from None
+        kind = homes.Hidden if error.errno == errno.EACCES else codes.TryLater
+        raise kind("cannot look at %s: %s" % (home.decode("utf-8", "replace"), error.strerror)) from None

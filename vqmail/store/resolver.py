@@ -6,13 +6,16 @@
     user        if the file hands everything to virtmailfilter:     store/virtual
                 is there such a virtual user?
 
-It may be asked by a process that is not allowed to read an owner's files.  Then it says UNKNOWN, and why: the door
-accepts, and delivery, which runs as the owner, decides.  Any other trouble is TryLater, never "nobody".
+It may be asked by a process that is not allowed to read an owner's files, or while the owner edits them.  Then it says
+UNKNOWN, and why: the door accepts, and delivery, which runs as the owner, decides.  Any other trouble is TryLater,
+never "nobody".
 """
 
+from vqmail import codes
 from vqmail.formats import dotqmail
 from vqmail.record import Record
 from vqmail.store import home, rewrite, users, virtual
+from vqmail.unix import log
 
 REMOTE = b"remote"              # goes out
 MAILBOX = b"mailbox"            # a virtual user's
@@ -53,11 +56,16 @@ class Resolver:
         local, _, domain = stored.rpartition(b"@")
         if not local:
             return Fate(NOBODY, stored, None, b"", None, "it has no local part")
-        owner = self._users.owner(local)
+        owner = None
         try:
+            owner = self._users.owner(local)
+            if owner.uid == 0:
+                raise codes.TryLater("%s belongs to uid 0: nothing is ever delivered as root; see users/assign"
+                                     % log.printable(stored).decode())
+            home.check(owner.home)              # without it a home that is not mounted looks like one without files
             found = home.find(owner.home, owner.dash, owner.ext)
-        except home.Hidden as hidden:
-            return Fate(UNKNOWN, stored, owner, b"", None, str(hidden))
+        except (home.Hidden, home.Editing) as why:
+            return Fate(UNKNOWN, stored, owner, b"", None, str(why))
         if found is None:
             if owner.dash:
                 return Fate(NOBODY, stored, owner, b"", None, "no dot-qmail file for it in %s"
@@ -72,13 +80,16 @@ class Resolver:
         self._users.close()
 
     def _virtual(self, stored: bytes, owner: users.Owner, path: bytes, domain: bytes) -> Fate:
+        domain = domain.lower()
+        if not virtual.usable_domain(domain):
+            return Fate(NOBODY, stored, owner, path, None, "no domain can be called so")
         try:
-            user = virtual.find(domain.lower(), owner.ext)
+            user = virtual.find(domain, owner.ext)
         except virtual.Stale as stale:
             return Fate(UNKNOWN, stored, owner, path, None, str(stale))
         if user is None:
             return Fate(NOBODY, stored, owner, path, None, "no such user in %s"
-                        % (virtual.domain_directory(domain.lower()) + virtual.TEXT).decode("utf-8", "replace"))
+                        % (virtual.domain_directory(domain) + virtual.TEXT).decode("utf-8", "replace"))
         return Fate(MAILBOX, stored, owner, path, user, "")
 
 
@@ -92,5 +103,3 @@ def _is_filter(content: bytes) -> bool:
         return False
     words = instructions[0].what.split()
     return len(words) == 1 and words[0].rpartition(b"/")[2] == FILTER
-
-

@@ -19,7 +19,7 @@ class Rules:
 
     def __init__(self) -> None:
         self._no_host = control.line(b"envnoathost")
-        self._locals = frozenset(control.entries(b"locals") or ())
+        self._locals = frozenset(control.entries(b"locals") or ()) - {b""}      # no me, no name of ours
         self._percent = frozenset(control.entries(b"percenthack") or ())
         self._virtual = control.mapping(b"virtualdomains")
 
@@ -28,10 +28,15 @@ class Rules:
         local, at, domain = address.rpartition(b"@")
         if not at:
             local, domain = address, self._no_host
-        while self._percent and domain.lower() in self._percent and b"%" in local:
-            local, _, domain = local.rpartition(b"%")
-        address = local + b"@" + domain
-        if domain.lower() in self._locals:
+            address = local + b"@" + domain
+        domain = domain.lower()
+        if domain in self._percent:
+            while domain in self._percent and b"%" in local:
+                local, _, domain = local.rpartition(b"%")
+                address = local + b"@" + domain
+                domain = domain.lower()
+            domain = domain.rpartition(b"@")[2]
+        if domain in self._locals:
             return LOCAL, address
         prefix = self.prefix(address, domain)
         if prefix:
@@ -39,12 +44,27 @@ class Rules:
         return REMOTE, address
 
     def prefix(self, address: bytes, domain: bytes) -> bytes:
-        """What virtualdomains says of `address`; b"" if it is not virtual."""
-        for key in _keys(address.lower(), domain.lower()):
-            found = self._virtual.get(key)
-            if found is not None:
-                return found
-        return b""
+        """What virtualdomains says of `address`, whose domain is `domain` in lower case; b"" if it is not virtual."""
+        virtual = self._virtual
+        if not virtual:
+            return b""
+        address = address.lower()
+        if address in virtual:
+            return virtual[address]
+        if domain in virtual:
+            return virtual[domain]
+        place = domain.find(b".")
+        while place >= 0:
+            suffix = domain[place:]
+            if suffix in virtual:
+                return virtual[suffix]
+            place = domain.find(b".", place + 1)
+        return virtual.get(b"", b"")
+
+    def owned_by(self, domain: bytes) -> bytes:
+        """The prefix that all addresses of `domain` get which have no line of their own; b"" if it is not virtual."""
+        domain = domain.lower()
+        return b"" if domain in self._locals else self.prefix(domain, domain)
 
     def domains(self) -> "list[bytes]":
         """The whole domains in virtualdomains that have a prefix."""
@@ -53,19 +73,13 @@ class Rules:
     def strip_prefix(self, address: bytes) -> bytes:
         """A stored address as its sender knows it: without the prefix that rewrite() gave it."""
         local, at, domain = address.rpartition(b"@")
-        if not at or domain.lower() in self._locals:
+        domain = domain.lower()
+        if not at or not self._virtual or domain in self._locals:
             return address
-        for start in [place + 1 for place, byte in enumerate(local) if byte == ord("-")]:
+        start = local.find(b"-") + 1
+        while start:
             bare = address[start:]
-            if self.prefix(bare, domain) + b"-" == address[:start]:
+            if self.prefix(bare, domain) == address[:start - 1]:
                 return bare
+            start = local.find(b"-", start) + 1
         return address
-
-
-def _keys(address: bytes, domain: bytes) -> "list[bytes]":
-    keys = [address, domain]
-    place = domain.find(b".")
-    while place >= 0:
-        keys.append(domain[place:])
-        place = domain.find(b".", place + 1)
-    return [*keys, b""]

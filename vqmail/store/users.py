@@ -63,10 +63,13 @@ class Lookup:
             return False
         if self._reader is None or current != self._identity:
             self.close()
-            self._reader = cdb.Reader(PATH)
-            self._identity = self._reader.identity()
-            wildchars = self._reader.get(b"")
-            if wildchars is None:
-                raise ValueError("%s has no record of wildchars" % PATH.decode())
-            self._wildchars = wildchars
+            reader = cdb.Reader(PATH)
+            try:
+                wildchars = reader.get(b"")
+                if wildchars is None:
+                    raise ValueError("%s has no record of wildchars" % PATH.decode())
+            except BaseException:               # the next question must meet the same trouble, not half a table
+                reader.close()
+                raise
+            self._reader, self._identity, self._wildchars = reader, reader.identity(), wildchars
         return True

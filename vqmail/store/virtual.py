@@ -4,23 +4,32 @@
     /virtual/DOMAIN/etc/users.cdb   compiled by vq-newu: name -> uid NUL gid NUL home; everybody may read it
     /virtual/DOMAIN/etc/passwd.cdb  compiled by vq-newu: name -> hash; only root, or the passwd file's owner
 
-Under the empty key a compiled file says which text it was made of.  When the text is another one by now the
-compiled file is not believed: the text itself is read, by whoever may.
+Under the empty key a compiled file says which text it was made of: inode, size, time.  When the text is another one by
+now the compiled file is not believed: the text itself is read, by whoever may.
 """
 
 import errno
+import stat
+import time
 
 from vqmail import codes
-from vqmail.formats import passwd
+from vqmail.formats import assign, passwd
 from vqmail.record import Record
 from vqmail.store import cdb, control, rewrite, roles, users
 from vqmail.unix import calls, fd
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from posix import stat_result
+
+ETC = b"/etc"
 TEXT = b"/etc/passwd"
 USERS = b"/etc/users.cdb"
 HASHES = b"/etc/passwd.cdb"
 LIMIT = 256 << 20
+READING = calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK        # a FIFO must not hold us
+TICK = 20_000_000               # nanoseconds; two changes of a file within that may bear the same time
 
 
 class User(Record):
@@ -34,7 +43,7 @@ class User(Record):
 
 
 class Stale(codes.TryLater):
-    """The compiled file is older than the text, and the text is not for us to read."""
+    """The compiled file is older than the text, or out of our reach, and the text is not for us to read."""
 
 
 def root() -> bytes:
@@ -66,12 +75,12 @@ def find(domain: bytes, name: bytes) -> "User | None":
     if current:
         if data is None:
             return None
-        uid, gid, home = data.split(b"\0", 2)
-        return User(name, int(uid), int(gid), home)
-    for entry in _text(directory):
-        if entry.name == name:
-            return User(entry.name, entry.uid, entry.gid, entry.home)
-    return None
+        fields = data.split(b"\0", 2)
+        if len(fields) != 3 or not assign.is_id(fields[0]) or not assign.is_id(fields[1]):
+            raise codes.TryLater("%s has a broken record; remove it and run vq-newu" % _shown(directory + USERS))
+        return User(name, int(fields[0]), int(fields[1]), fields[2])
+    entry = _in_text(directory, name)
+    return None if entry is None else User(name, entry.uid, entry.gid, entry.home)
 
 
 def password_hash(domain: bytes, name: bytes) -> "bytes | None":
@@ -83,15 +92,13 @@ def password_hash(domain: bytes, name: bytes) -> "bytes | None":
     data, current = _compiled(directory, HASHES, name)
     if current:
         return data
-    for entry in _text(directory):
-        if entry.name == name:
-            return entry.password
-    return None
+    entry = _in_text(directory, name)
+    return None if entry is None else entry.password
 
 
 def owner(domain: bytes, rules: rewrite.Rules) -> "users.Owner | None":
     """Who owns `domain`: whoever controls the prefix that virtualdomains gives it.  None if it has none."""
-    prefix = rules.prefix(b"@" + domain, domain)
+    prefix = rules.owned_by(domain)
     if not prefix:
         return None
     lookup = users.Lookup()
@@ -114,8 +121,9 @@ def home_directory(domain: bytes, user: User) -> bytes:
     if roles.single_user() and user.uid != calls.geteuid():
         raise codes.TryLater("%s: this installation is under uid %d, it cannot become %d" % (
             where, calls.geteuid(), user.uid))
-    number = calls.open(directory, calls.O_RDONLY | calls.O_DIRECTORY | calls.O_CLOEXEC)
+    number = -1
     try:
+        number = calls.open(directory, calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC)
         for part in user.home.split(b"/"):
             if part in (b"", b"."):
                 continue
@@ -131,7 +139,8 @@ def home_directory(domain: bytes, user: User) -> bytes:
             "is a link or no directory" if error.errno in (errno.ELOOP, errno.ENOTDIR) else str(error.strerror))
         raise codes.TryLater("%s: the home %s %s" % (where, _shown(user.home), what)) from None
     finally:
-        calls.close(number)
+        if number >= 0:
+            calls.close(number)
     if (found.st_uid, found.st_gid) != (user.uid, user.gid):
         raise codes.TryLater("%s: the home %s belongs to %d:%d, not to %d:%d: chown it" % (
             where, _shown(user.home), found.st_uid, found.st_gid, user.uid, user.gid))
@@ -142,54 +151,106 @@ def compile_domain(domain: bytes) -> bool:
     """Compile the users of `domain` if their text changed; whether it did.
 
     ValueError, with line number and remedy, if a line is broken; the compiled files stay what they were.
+
+    The directory may belong to the domain's owner, and we may be root: no link is followed in it.
     """
     directory = domain_directory(domain)
-    number = calls.open(directory + TEXT, calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK)
+    etc = calls.open(directory + ETC, calls.O_RDONLY | calls.O_DIRECTORY | calls.O_NOFOLLOW | calls.O_CLOEXEC)
+    number = -1
     try:
-        identity = _identity(number)
-        if all(_made_of(directory + each) == identity for each in (USERS, HASHES)):
+        number = calls.open(TEXT.removeprefix(ETC + b"/"), READING | calls.O_NOFOLLOW, dir_fd=etc)
+        text = _at_rest(number)
+        if not stat.S_ISREG(text.st_mode):
+            raise ValueError("it is not a file")
+        inside = b"/proc/self/fd/%d" % etc
+        users_cdb, hashes_cdb = (inside + each.removeprefix(ETC) for each in (USERS, HASHES))
+        identity = _mark(text)
+        if _made_of(users_cdb) == identity == _made_of(hashes_cdb):
             return False
-        owned = calls.fstat(number)
-        entries = passwd.entries(fd.read_all(number, LIMIT))
+        least = max(control.number(b"minuid"), 1)
+        for path, records, mode in (hashes_cdb, _hashes, 0o600), (users_cdb, _homes, 0o644):
+            entries = passwd.entries(_lines(number), least)
+            cdb.make(path, records(identity, entries), mode, (text.st_uid, text.st_gid))
     finally:
-        calls.close(number)
-    mark = (b"", identity)
-    cdb.make(directory + HASHES, [mark, *((each.name, each.password) for each in entries)], 0o600,
-             (owned.st_uid, owned.st_gid))
-    cdb.make(directory + USERS, [mark, *((each.name, b"%d\0%d\0%s" % (each.uid, each.gid, each.home))
-                                         for each in entries)], 0o644, (owned.st_uid, owned.st_gid))
+        calls.close(etc)
+        if number >= 0:
+            calls.close(number)
     return True
+
+
+def _hashes(identity: bytes, entries: "Iterable[passwd.Entry]") -> "Iterator[tuple[bytes, bytes]]":
+    yield b"", identity
+    for each in entries:
+        yield each.name, each.password
+
+
+def _homes(identity: bytes, entries: "Iterable[passwd.Entry]") -> "Iterator[tuple[bytes, bytes]]":
+    yield b"", identity
+    for each in entries:
+        yield each.name, b"%d\0%d\0%s" % (each.uid, each.gid, each.home)
+
+
+def _lines(number: int) -> "Iterator[bytes]":
+    """The lines of a text.  ValueError if it cannot be whole: somebody is writing it just now."""
+    size = calls.fstat(number).st_size
+    if size == 0:
+        raise ValueError("it is empty; is somebody writing it? a domain without users has a line with just a # there")
+    if size > LIMIT:
+        raise ValueError("it has more than %d bytes" % LIMIT)
+    if calls.pread(number, 1, size - 1) != b"\n":
+        raise ValueError("its last line has no end; is somebody writing it? add a newline")
+    return fd.lines(number)
+
+
+def _at_rest(number: int) -> "stat_result":
+    """What fstat says, once the next change of the file is sure to bear another time."""
+    while True:
+        found = calls.fstat(number)
+        age = time.time_ns() - found.st_mtime_ns
+        if not 0 <= age < TICK:
+            return found
+        time.sleep((TICK - age) / 1e9)
 
 
 def _compiled(directory: bytes, kind: bytes, name: bytes) -> "tuple[bytes | None, bool]":
     """(data of `name`, whether the compiled file is of the text that is there now)."""
     try:
-        text = _identity(directory + TEXT)
+        text = _mark(calls.stat(directory + TEXT))
     except OSError as error:
-        raise codes.TryLater("cannot look at %s: %s" % (_shown(directory + TEXT), error.strerror)) from None
+        kind_of = Stale if error.errno == errno.EACCES else codes.TryLater
+        raise kind_of("cannot look at %s: %s" % (_shown(directory + TEXT), error.strerror)) from None
     try:
         with cdb.Reader(directory + kind) as reader:
             if reader.get(b"") != text:
                 return None, False
             return reader.get(name), True
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None, False
     except OSError as error:
         raise codes.TryLater("cannot read %s: %s" % (_shown(directory + kind), error.strerror)) from None
     except ValueError as error:
-        raise codes.TryLater("%s; run vq-newu" % error) from None
+        raise codes.TryLater("%s: remove it and run vq-newu" % error) from None
 
 
-def _text(directory: bytes) -> "list[passwd.Entry]":
+def _in_text(directory: bytes, name: bytes) -> "passwd.Entry | None":
     path = directory + TEXT
+    number = -1
     try:
-        return passwd.entries(fd.read_file(path, LIMIT))
+        number = calls.open(path, READING)
+        found = None
+        for entry in passwd.entries(_lines(number)):
+            if entry.name == name:
+                found = entry
+        return found
     except PermissionError:
         raise Stale("%s changed since vq-newu compiled it: run vq-newu" % _shown(path)) from None
     except OSError as error:
         raise codes.TryLater("cannot read %s: %s" % (_shown(path), error.strerror)) from None
     except ValueError as error:
         raise codes.TryLater("%s: %s" % (_shown(path), error)) from None
+    finally:
+        if number >= 0:
+            calls.close(number)
 
 
 def _made_of(path: bytes) -> "bytes | None":
@@ -199,9 +260,9 @@ def _made_of(path: bytes) -> "bytes | None":
         return None
 
 
-def _identity(file: "int | bytes") -> bytes:
-    found = calls.stat(file)
-    return b"%d %d %d %d" % (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+def _mark(found: "stat_result") -> bytes:
+    # no device number: after a restart that is another one on many a file system
+    return b"%d %d %d" % (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _shown(text: bytes) -> str:

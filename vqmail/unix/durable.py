@@ -144,8 +144,11 @@ def replace_with(path: bytes, write: "Callable[[int], None]", mode: int,
                  owner: "tuple[int, int] | None" = None) -> None:
     """As replace(), with what `write` writes to the descriptor it is given; `owner` is the new file's uid and gid."""
     temporary = path + b".tmp"
-    number = calls.open(temporary, calls.O_CREAT | calls.O_TRUNC | calls.O_RDWR | calls.O_CLOEXEC | calls.O_NOFOLLOW,
-                        0o600)
+    try:
+        calls.unlink(temporary)                 # of a crash, or a trap: the directory may be somebody else's
+    except FileNotFoundError:
+        pass
+    number = calls.open(temporary, calls.O_CREAT | calls.O_EXCL | calls.O_RDWR | calls.O_CLOEXEC, 0o600)
     try:
         try:
             if owner is not None:

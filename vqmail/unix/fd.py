@@ -45,6 +45,16 @@ def pieces(number: int) -> "Iterator[bytes]":
         at += len(piece)
 
 
+def lines(number: int) -> "Iterator[bytes]":
+    """The lines of the file open as `number`, from its first byte, without their newlines; the last may lack one."""
+    begun = b""
+    for piece in pieces(number):
+        *whole, begun = (begun + piece).split(b"\n")
+        yield from whole
+    if begun:
+        yield begun
+
+
 def rest(number: int) -> "Iterator[bytes]":
     """What can still be read from `number`, which may be a pipe."""
     while piece := calls.read(number, 65536):
