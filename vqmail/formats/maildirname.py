@@ -1,7 +1,8 @@
-"""The names of messages in a maildir: SECONDS.UNIQUE.HOST
+"""The names of messages in a maildir: SECONDS.UNIQUE.HOST,S=SIZE,W=OCTETS
 
 UNIQUE is M microseconds, P process, V device, I inode: two messages of one name would have to be the same file.
-HOST has `/` and `:` as \\057 and \\072.  What comes after a `:` is the reader's.
+HOST has `/` and `:` as \\057 and \\072.  SIZE is the file's, OCTETS the message's with every line ending in CR LF: who
+tells a POP3 or IMAP client how long a message is need not open it.  What comes after a `:` is the reader's.
 """
 
 
@@ -15,3 +16,25 @@ def new(now: int, pid: int, device: int, inode: int, host: bytes, again: bytes =
 def escaped(host: bytes) -> bytes:
     """`host` as it may stand in a file name that others take apart at its colon."""
     return host.replace(b"/", b"\\057").replace(b":", b"\\072") or b"localhost"
+
+
+def sizes(size: int, octets: int) -> bytes:
+    """What is put behind the name of a message of `size` bytes, `octets` over the line."""
+    return b",S=%d,W=%d" % (size, octets)
+
+
+def octets(name: bytes) -> "int | None":
+    """The octets that `name` tells of, or None."""
+    digits = name.partition(b":")[0].partition(b",W=")[2].partition(b",")[0]
+    return int(digits) if digits.isdigit() and len(digits) < 16 else None
+
+
+def unique(name: bytes) -> bytes:
+    """The part of `name` that stays when flags are set."""
+    return name.partition(b":")[0]
+
+
+def order(name: bytes) -> "tuple[int, bytes]":
+    """What to sort by: the second of delivery, then the name.  A name of another kind comes first."""
+    seconds = name.partition(b".")[0]
+    return (int(seconds) if seconds.isdigit() and len(seconds) < 16 else 0), name

@@ -26,6 +26,8 @@ ME = b"@me"
 
 TABLE = {
     b"me": Setting("line", None, "all", "the name of this host, the default of many others"),
+    b"apop": Setting("number", 0, "popup", "1: greet POP3 clients with what APOP needs; only of use for passwords that "
+                     "are stored in clear, and clients that see it try nothing else"),
     b"badmailfrom": Setting("list", None, "smtpd", "senders refused: user@domain, or @domain for all of it"),
     b"bouncefrom": Setting("line", b"MAILER-DAEMON", "send", "the user bounces come from"),
     b"bouncehost": Setting("line", ME, "send", "the host bounces come from"),
@@ -41,6 +43,8 @@ TABLE = {
                        "the smallest uid and gid a virtual user may have"),
     b"morercpthosts": Setting("list", None, "newmrh", "more domains like those in rcpthosts, for vq-newmrh to compile"),
     b"percenthack": Setting("list", None, "send smtpd", "domains for which user%host@domain means user@host"),
+    b"popdomains": Setting("list", None, "checkpassword",
+                           "`ip domain`: a login without a domain on that address of ours belongs to the domain"),
     b"queuelifetime": Setting("number", 604800, "send", "how long a message is tried, in seconds"),
     b"rcpthosts": Setting("list", None, "smtpd",
                           "domains we receive mail for; without this file strangers can send to nobody"),

@@ -4,7 +4,7 @@ import errno
 import time
 
 from vqmail import codes
-from vqmail.formats import maildirname
+from vqmail.formats import maildirname, wire
 from vqmail.unix import calls, durable
 
 TYPE_CHECKING = False
@@ -35,12 +35,14 @@ def deliver(directory: bytes, parts: "Iterable[bytes]") -> None:
     try:
         with durable.Draft(directory + b"/tmp", b"%d.P%dR%s" % (now // 1000, pid, _random()), 0o600) as draft:
             step = "write"
+            count = wire.Octets()
             for part in parts:
                 draft.write(part)
+                count.add(part)
             step = "fsync"
             draft.seal()
             step = "link"
-            _name(draft, new, now, pid)
+            _name(draft, new, now, pid, maildirname.sizes(count.size, count.octets))
             durable.sync_dir(new)
     except OSError as error:
         shown = directory.decode("utf-8", "replace")
@@ -60,13 +62,13 @@ def make(directory: bytes) -> None:
     durable.sync_dir(directory.rpartition(b"/")[0] or (b"/" if directory[:1] == b"/" else b"."))
 
 
-def _name(draft: durable.Draft, new: bytes, now: int, pid: int) -> None:
+def _name(draft: durable.Draft, new: bytes, now: int, pid: int, sizes: bytes) -> None:
     """Link `draft` into `new` under a name that nothing has."""
     status = calls.fstat(draft.fd)
     host = calls.uname().nodename.encode("utf-8", "surrogateescape")
     again = b""
     for attempt in range(ATTEMPTS):
-        path = new + b"/" + maildirname.new(now, pid, status.st_dev, status.st_ino, host, again)
+        path = new + b"/" + maildirname.new(now, pid, status.st_dev, status.st_ino, host, again) + sizes
         try:
             draft.link(path)
         except FileExistsError:

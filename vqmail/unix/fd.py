@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: "bytes | bytearray") -> None:
     """Write every byte of `data`; OSError if that cannot be done."""
     written = calls.write(fd, data)
     if written != len(data):

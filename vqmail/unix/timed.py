@@ -19,6 +19,11 @@ def write_all(fd: int, data: bytes, seconds: float) -> None:
         rest = rest[calls.write(fd, rest[:65536]):]
 
 
+def wait_for_input(fd: int, seconds: float) -> None:
+    """Return when there is something to read, or the end.  TimeoutError after `seconds`."""
+    _wait(fd, select.POLLIN, seconds)
+
+
 def _wait(fd: int, event: int, seconds: float) -> None:
     poll = select.poll()
     poll.register(fd, event)

@@ -1,0 +1,56 @@
+"""A message as it goes over the line (RFC 1939 3): every line ends in CR LF, and a dot that begins one is doubled.
+
+A CR LF in the file stays one; so does a CR elsewhere.
+"""
+
+
+class Octets:
+    """Counts a message that comes in pieces: `size` is its bytes, `octets` what they are over the line, without the
+    dots that are doubled, with the CR LF that a last line without an end gets."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._added = 0
+        self._last = b"\n"
+
+    def add(self, piece: bytes) -> None:
+        """Count the next piece."""
+        if not piece:
+            return
+        self.size += len(piece)
+        self._added += piece.count(b"\n") - piece.count(b"\r\n")
+        if piece[:1] == b"\n" and self._last == b"\r":
+            self._added -= 1                    # that CR LF was cut in two
+        self._last = piece[-1:]
+
+    @property
+    def octets(self) -> int:
+        """What was counted so far, if it ended here."""
+        return self.size + self._added + (2 if self._last != b"\n" else 0)
+
+
+class Stuffer:
+    """Makes the wire form of a message that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._at_start = True
+        self._held = b""                        # a CR at the end of a piece: the LF may be in the next
+
+    def feed(self, piece: bytes) -> bytes:
+        """The wire form of the next piece."""
+        text = self._held + piece
+        self._held = b"\r" if text.endswith(b"\r") else b""
+        if self._held:
+            text = text[:-1]
+        if not text:
+            return b""
+        form = text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..")
+        if self._at_start and form.startswith(b"."):
+            form = b"." + form
+        self._at_start = form.endswith(b"\n")
+        return form
+
+    def end(self) -> bytes:
+        """What is still missing: a held CR, the end of the last line, and the line with just a dot."""
+        held, self._held = self._held, b""
+        return held + (b".\r\n" if self._at_start and not held else b"\r\n.\r\n")

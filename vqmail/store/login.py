@@ -1,0 +1,58 @@
+"""Who logs in: from the name that the client gave to a user of a domain.
+
+    user@domain     the last @ counts
+    user!domain     the first ! counts, when there is no @
+    user%domain     the first % counts, when there is neither
+    user            of the domain of the address that the client connected to: control/popdomains, or, when
+                    control/virtualdomains has a single domain, of that
+"""
+
+import errno
+
+from vqmail import codes
+from vqmail.store import control, rewrite, virtual
+from vqmail.unix import calls
+
+OTHERS = (b"!", b"%")
+ABSENT = (errno.ENOENT, errno.ENOTDIR)
+
+
+def split(name: bytes, address: bytes) -> "tuple[bytes, bytes]":
+    """(user, domain), lower-cased, of the login `name` on the server's IP `address`; domain is b"" if there is none."""
+    name = name.lower()
+    user, at, domain = name.rpartition(b"@")
+    if at:
+        return user, domain
+    for separator in OTHERS:
+        user, found, domain = name.partition(separator)
+        if found:
+            return user, domain
+    return name, default_domain(address)
+
+
+def default_domain(address: bytes) -> bytes:
+    """The domain of a bare user on the server's IP `address`; b"" if it cannot be told."""
+    for entry in control.entries(b"popdomains") or ():
+        words = entry.split()
+        if len(words) != 2:
+            raise codes.TryLater("control/popdomains: %r is not an address of ours and a domain" % entry.decode(
+                "utf-8", "replace"))
+        if words[0] == address.lower():
+            return words[1]
+    domains = rewrite.Rules().domains()
+    return domains[0] if len(domains) == 1 else b""
+
+
+def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
+    """(user, stored password) of a virtual user; None if there is no such user or domain.  TryLater on trouble."""
+    if not domain or not virtual.usable_domain(domain):
+        return None
+    try:
+        calls.stat(virtual.domain_directory(domain) + virtual.TEXT)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None                         # no domain with users
+        raise
+    found = virtual.find(domain, user)
+    stored = virtual.password_hash(domain, user)
+    return (found, stored) if found is not None and stored is not None else None
