@@ -33,6 +33,11 @@ QUEUE_CANNOT_EXEC = 120
 PASSWORD_WRONG = 1
 PASSWORD_MISUSED = 2
 
+# qmail-getpw's codes, QMAIL interface 7.4
+GETPW_NO_HOME = 115             # a home that could not be looked at
+GETPW_NO_ALIAS = 116
+GETPW_NO_PASSWD = 118           # the passwd file could not be read
+
 SESSION_BROKEN = 1              # vq-smtpd: the client did not say QUIT
 
 # what the shell and execve's callers say when a program could not be started

@@ -19,10 +19,34 @@ BREAK = b"-"
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
+class NoPasswd(codes.TryLater):
+    """The passwd file cannot be read or is broken just where it matters."""
+
+    code = codes.GETPW_NO_PASSWD
+
+
+class NoHome(codes.TryLater):
+    """Whether a user owns his home cannot be told just now."""
+
+    code = codes.GETPW_NO_HOME
+
+
+class HiddenHome(homes.Hidden):
+    """The same, and only because we may not look."""
+
+    code = codes.GETPW_NO_HOME
+
+
+class NoAlias(codes.TryLater):
+    """The installation has no user alias."""
+
+    code = codes.GETPW_NO_ALIAS
+
+
 def find(local: bytes) -> "tuple[bytes, int, int, bytes, bytes, bytes]":
     """user, uid, gid, home, dash, ext for `local`: a user who owns his home, otherwise alias.
 
-    TryLater on trouble, home.Hidden if it is only that we may not look at somebody's home.
+    NoPasswd, NoHome, HiddenHome, NoAlias on trouble, all of them TryLater.
     """
     wanted: dict[bytes, bytes | None] = {}
     end = len(local)
@@ -36,7 +60,10 @@ def find(local: bytes) -> "tuple[bytes, int, int, bytes, bytes, bytes]":
         if found is not None and _owns_home(*found):
             uid, gid, home = found
             return name, uid, gid, home, (b"" if ext is None else BREAK), ext or b""
-    uid, gid = roles.ids(roles.ALIAS)
+    try:
+        uid, gid = roles.ids(roles.ALIAS)
+    except codes.TryLater as why:
+        raise NoAlias(str(why)) from None
     return b"alias", uid, gid, vqhome.path(b"alias"), b"-", local
 
 
@@ -47,14 +74,14 @@ def _users(wanted: "dict[bytes, bytes | None]") -> "dict[bytes, tuple[int, int, 
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise codes.TryLater("cannot read %s: %s" % (PASSWD.decode(), error)) from None
+        raise NoPasswd("cannot read %s: %s" % (PASSWD.decode(), error)) from None
     found: dict[bytes, tuple[int, int, bytes]] = {}
     for line in text.split(b"\n"):
         name, colon, rest = line.partition(b":")
         if colon and name in wanted and name not in found:
             fields = rest.split(b":")
             if len(fields) != 6 or not assign.is_id(fields[1]) or not assign.is_id(fields[2]):
-                raise codes.TryLater("%s: the line of %s is broken; mend it with vipw" % (
+                raise NoPasswd("%s: the line of %s is broken; mend it with vipw" % (
                     PASSWD.decode(), name.decode("ascii", "replace")))
             found[name] = int(fields[1]), int(fields[2]), fields[4]
     return found
@@ -68,5 +95,5 @@ def _owns_home(uid: int, gid: int, home: bytes) -> bool:  # noqa: ARG001  as the
     except OSError as error:
         if error.errno in ABSENT:
             return False
-        kind = homes.Hidden if error.errno == errno.EACCES else codes.TryLater
+        kind = HiddenHome if error.errno == errno.EACCES else NoHome
         raise kind("cannot look at %s: %s" % (home.decode("utf-8", "replace"), error.strerror)) from None
