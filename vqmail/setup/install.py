@@ -9,7 +9,7 @@ import sys
 
 from vqmail.setup import hier
 
-LIBRARIES = ("cdbx", "docopt", "dns")           # what our programs import beyond Python itself; crypt_r on 3.13 and later
+LIBRARIES = ("cdbx", "docopt", "dns", "crypt_r")     # what our programs import beyond Python itself
 
 # commands that live on the warm floor, because they run other programs without executing them
 WARM = {"vq-lspawn": "warm.lspawn", "vq-service": "warm.service",
@@ -50,12 +50,13 @@ def interpreter() -> str:
     own = os.path.realpath(sys.executable)
     system = os.path.realpath(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
     for candidate in (system, own):
-        if os.access(candidate, os.X_OK) and _open_to_all(pathlib.Path(candidate)):
+        if os.access(candidate, os.X_OK) and open_to_all(pathlib.Path(candidate)):
             return candidate
     return own
 
 
-def _open_to_all(path: pathlib.Path) -> bool:
+def open_to_all(path: pathlib.Path) -> bool:
+    """Whether every user may go to `path` and, if it is a program, run it."""
     return all(each.stat().st_mode & 0o001 for each in (path, *path.parents))
 
 

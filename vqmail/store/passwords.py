@@ -56,3 +56,9 @@ def _crypt(secret: bytes, salt: bytes) -> bytes:
                                  "password anew" % salt[:3].decode("ascii", "replace")) from None
         raise codes.TryLater("crypt: %s" % error.strerror) from None
     return hashed.encode("ascii") if hashed else b""
+
+
+def hashed(secret: bytes, random: bytes) -> bytes:
+    """What to store for `secret`: crypt(3)'s $6$, which every system knows.  `random` is at least 12 random bytes."""
+    alphabet = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    return _crypt(secret, b"$6$" + bytes(alphabet[each % 64] for each in random[:16]))

@@ -61,7 +61,7 @@ def test_name_tells_time_process_file_and_host(directory: pathlib.Path) -> None:
 
     assert abs(int(seconds) - status.st_mtime) < 5
     assert unique.endswith(f"P{os.getpid()}V{status.st_dev}I{status.st_ino}")
-    assert host == os.uname().nodename
+    assert host == os.uname().nodename + f",S={status.st_size},W={status.st_size + 2}"
 
 
 def test_messages_of_one_instant_get_names_of_their_own(
@@ -79,7 +79,7 @@ def test_a_name_that_is_taken_is_left_alone_and_another_one_used(
         return b"taken" + arguments[-1]             # type: ignore[operator]
 
     monkeypatch.setattr(maildir.maildirname, "new", same_name)
-    (directory / "new" / "taken").write_bytes(b"there before")
+    (directory / "new" / "taken,S=4,W=6").write_bytes(b"there before")
     maildir.deliver(os.fsencode(directory), [b"mine"])
 
     assert new(directory) == [b"mine", b"there before"]
@@ -88,7 +88,7 @@ def test_a_name_that_is_taken_is_left_alone_and_another_one_used(
 def test_when_every_name_is_taken_nothing_is_replaced(
         directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maildir.maildirname, "new", lambda *_: b"taken")
-    (directory / "new" / "taken").write_bytes(b"there before")
+    (directory / "new" / "taken,S=4,W=6").write_bytes(b"there before")
 
     with pytest.raises(maildir.Undelivered) as caught:
         maildir.deliver(os.fsencode(directory), [b"mine"])

@@ -1,0 +1,87 @@
+"""Prove that an installation is what hier.py and services.py say: each owner, mode, file and service.
+
+Every complaint names the path, what is, what should be, and what mends it.
+"""
+
+import grp
+import pathlib
+import pwd
+import stat
+
+from vqmail.setup import hier, install, services
+
+SOURCE = pathlib.Path(__file__).parent.parent
+
+
+def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
+    """What is wrong with the installation in `home`; empty when it is right."""
+    found: list[str] = []
+    kinds = ([(path, stat.S_IFDIR | mode, owner, group) for path, mode, owner, group in hier.DIRECTORIES]
+             + [(path, stat.S_IFREG | mode, owner, group) for path, mode, owner, group, _ in hier.FILES]
+             + [(path, stat.S_IFIFO | mode, owner, group) for path, mode, owner, group in hier.FIFOS])
+    for path, mode, owner, group in kinds:
+        found += _look(home / path, mode, ids.of(owner, group))
+    root = ids.of(hier.OWNER, hier.GROUP)
+    for name, module in install.programs().items():
+        found += _compare(home / "bin" / name, install.script(module, str(home / "lib"), install.interpreter()), 0o755,
+                          root)
+    for path, text, mode in services.files(home):
+        found += _compare(home / path, text, mode, root)
+    for name, settings in services.SETTINGS.items():
+        found += [f"{home}/service/{name}/env/{setting} is missing; make setup writes it"
+                  for setting in settings if not (home / "service" / name / "env" / setting).is_file()]
+    for source in SOURCE.rglob("*.py"):
+        target = home / "lib/vqmail" / source.relative_to(SOURCE)
+        found += _compare(target, source.read_text(), None, root)
+    found += [f"{home}/control/me is missing; echo the name of this host into it"
+              for _ in range(not (home / "control/me").is_file())]
+    return found
+
+
+def _look(path: pathlib.Path, mode: int, owner: "tuple[int, int]") -> "list[str]":
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return [f"{path} is missing; make setup makes it"]
+    found = []
+    if status.st_mode != mode:
+        found.append(f"{path} has mode {status.st_mode:o}, should have {mode:o}; "
+                     + ("chmod %o %s" % (stat.S_IMODE(mode), path) if stat.S_IFMT(status.st_mode) == stat.S_IFMT(mode)
+                        else "move it away and make setup"))
+    if (status.st_uid, status.st_gid) != owner:
+        found.append(f"{path} belongs to {_names(status.st_uid, status.st_gid)}, should belong to {_names(*owner)}; "
+                     f"chown {_names(*owner)} {path}")
+    return found
+
+
+def _compare(path: pathlib.Path, text: str, mode: "int | None", owner: "tuple[int, int]") -> "list[str]":
+    if not path.is_file():
+        return [f"{path} is missing; make setup makes it"]
+    found = [] if mode is None else _look(path, stat.S_IFREG | mode, owner)
+    if path.read_text() != text:
+        found.append(f"{path} is not what this version installs; make setup renews it")
+    if path.stat().st_mode & 0o022 or path.stat().st_uid != owner[0]:
+        found.append(f"{path} can be changed by others than {_names(*owner)}; make setup mends that")
+    return found
+
+
+def _names(uid: int, gid: int) -> str:
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = str(uid)
+    try:
+        group = grp.getgrgid(gid).gr_name
+    except KeyError:
+        group = str(gid)
+    return f"{user}:{group}"
+
+
+def main(home: pathlib.Path, ids: install.Ids) -> int:
+    """Print what is wrong; the exit code."""
+    found = complaints(home, ids)
+    for each in found:
+        print(each)
+    if not found:
+        print(f"{home}: every owner, mode, program and service is as it should be")
+    return 1 if found else 0

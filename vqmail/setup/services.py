@@ -1,0 +1,96 @@
+"""The service directories that svscan runs: VQHOME/service/NAME with run and log/run.
+
+Each has an env/ directory (envdir): what a postmaster may want to change is a file there, not a line of a script.
+"""
+
+import os
+import pathlib
+
+from vqmail.setup import hier
+from vqmail.setup.install import Ids
+
+# what stands in env/ of a new installation; a file that is there already stays
+SETTINGS = {
+    "smtpd": {"ADDRESS": "0", "PORT": "25", "LIMIT": "100", "SERVER": "vq-tcpserver"},
+    "pop3d": {"ADDRESS": "0", "PORT": "110", "LIMIT": "100", "SERVER": "vq-tcpserver"},
+    "send": {"DELIVERY": "./Maildir/"},
+    "queue": {},
+    "virtmailfilter": {},
+}
+
+RUN = {
+    "smtpd": """\
+rules=
+[ -f {home}/control/tcp.smtp.cdb ] && rules="-x {home}/control/tcp.smtp.cdb"
+exec $SERVER -v -R -H -l 0 $rules -c "$LIMIT" -u "$(id -u qmaild)" -g "$(id -g qmaild)" "$ADDRESS" "$PORT" \\
+    {home}/bin/vq-smtpd
+""",
+    "pop3d": """\
+rules=
+[ -f {home}/control/tcp.pop3.cdb ] && rules="-x {home}/control/tcp.pop3.cdb"
+exec $SERVER -v -R -H -l 0 $rules -c "$LIMIT" "$ADDRESS" "$PORT" \\
+    {home}/bin/vq-popup "$(head -n 1 {home}/control/me)" {home}/bin/vq-checkpassword {home}/bin/vq-pop3d Maildir
+""",
+    "send": """\
+exec vq-start "$DELIVERY"
+""",
+    "queue": """\
+exec vq-service queue
+""",
+    "virtmailfilter": """\
+exec vq-service virtmailfilter
+""",
+}
+
+HEAD = """\
+#!/bin/sh
+# Made by vqmail's setup; change the files in env/ rather than this one.
+exec 2>&1
+PATH={home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+"""
+
+LOG_RUN = """\
+#!/bin/sh
+exec setuidgid qmaill multilog t s1000000 n20 ./main
+"""
+
+
+def run_script(name: str, home: pathlib.Path) -> str:
+    """The text of service/`name`/run: the settings come from env/, by a second start of the script under envdir."""
+    again = '[ -n "$VQ_ENV" ] || exec env VQ_ENV=1 envdir ./env ./run\nunset VQ_ENV\n'
+    return HEAD.format(home=home) + again + RUN[name].format(home=home)
+
+
+def files(home: pathlib.Path) -> "list[tuple[str, str, int]]":
+    """(path, text, mode) of everything below service/ that setup writes and the check compares."""
+    found = []
+    for name in RUN:
+        found += [(f"service/{name}/run", run_script(name, home), 0o755),
+                  (f"service/{name}/log/run", LOG_RUN, 0o755)]
+    return found
+
+
+def install(home: pathlib.Path, ids: Ids) -> None:
+    """Make or renew the service directories; settings and logs that are there stay."""
+    owner = ids.of(hier.OWNER, hier.GROUP)
+    for name, settings in SETTINGS.items():
+        service = home / "service" / name
+        for folder in (service, service / "env", service / "log"):
+            _directory(folder, owner, 0o755)
+        _directory(service / "log/main", ids.of(hier.LOG, hier.NOFILES), 0o755)
+        for setting, value in settings.items():
+            path = service / "env" / setting
+            if not path.exists():
+                path.write_text(value + "\n")
+                os.chown(path, *owner)
+    for path, text, mode in files(home):
+        (home / path).write_text(text)
+        (home / path).chmod(mode)
+        os.chown(home / path, *owner)
+
+
+def _directory(path: pathlib.Path, owner: "tuple[int, int]", mode: int) -> None:
+    path.mkdir(exist_ok=True)
+    path.chmod(mode)
+    os.chown(path, *owner)
