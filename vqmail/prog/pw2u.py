@@ -6,7 +6,8 @@ READS       0   lines of a passwd file: user:hash:uid:gid:gecos:home:shell
 WRITES      1   users/assign
 
 Each user controls his own name and everything that begins with it and a dash; alias controls the
-rest.  uid 0 is skipped, and homes that do not begin with a slash.  After a failure the last line, a dot, is missing: vq-newu refuses the output.
+rest.  Users with uid 0 are skipped, and homes that do not begin with a slash.  After a failure the
+last line, a dot, is missing: vq-newu refuses the output.
 
     -o      skip users whose home is missing or not theirs (default)
     -h      stop at a missing home, skip users whose home is not theirs
