@@ -84,10 +84,10 @@ def install(home: pathlib.Path, ids: Ids) -> None:
             if not path.exists():
                 path.write_text(value + "\n")
                 os.chown(path, *owner)
-    for path, text, mode in files(home):
-        (home / path).write_text(text)
-        (home / path).chmod(mode)
-        os.chown(home / path, *owner)
+    for name, text, mode in files(home):
+        (home / name).write_text(text)
+        (home / name).chmod(mode)
+        os.chown(home / name, *owner)
 
 
 def _directory(path: pathlib.Path, owner: "tuple[int, int]", mode: int) -> None:

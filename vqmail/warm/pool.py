@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from vqmail.unix.loop import Loop
 
     Done = Callable[[int], None]
+    Who = tuple[int, int] | None
 
 
 class _Worker:
     __slots__ = ("done", "pid", "sock", "who")
 
-    def __init__(self, who: "tuple[int, int]", pid: int, sock: "socket") -> None:
+    def __init__(self, who: "Who", pid: int, sock: "socket") -> None:
         self.who = who
         self.pid = pid
         self.sock = sock
@@ -32,13 +33,16 @@ class Pool:
     def __init__(self, loop: "Loop", limit: int) -> None:
         self._loop = loop
         self._limit = limit
-        self._idle: dict[tuple[int, int], list[_Worker]] = {}
+        self._idle: dict[Who, list[_Worker]] = {}
         self._all: set[_Worker] = set()
-        self._waiting: list[tuple[tuple[int, int], bytes, list[int], Done]] = []
+        self._waiting: list[tuple[Who, bytes, list[int], Done]] = []
 
-    def submit(self, who: "tuple[int, int]", packet: bytes, descriptors: "list[int]", done: "Done") -> None:
-        """Run the job `packet` as `who`; its `descriptors` are ours from now on.  `done` gets the exit code, minus a
-        signal, or TEMPORARY if there is no process to be had."""
+    def submit(self, who: "Who", packet: bytes, descriptors: "list[int]", done: "Done") -> int:
+        """Run the job `packet` as `who`, None being who we are; its `descriptors` are ours from now on.  `done` gets
+        the exit code, minus a signal, or TEMPORARY if there is no process to be had.
+
+        Returns the pid of the worker, 0 if the job has to wait for one.
+        """
         free = self._idle.get(who)
         if free:
             one: _Worker | None = free.pop()
@@ -46,11 +50,11 @@ class Pool:
             one = self._start(who)
         else:
             self._waiting.append((who, packet, descriptors, done))
-            return
+            return 0
         if one is None:
             _close(descriptors)
             done(codes.TEMPORARY)
-            return
+            return 0
         one.done = done
         try:
             sockets.send(one.sock, packet, descriptors)
@@ -61,12 +65,13 @@ class Pool:
             done(codes.TEMPORARY)
         finally:
             _close(descriptors)
+        return one.pid
 
     def busy(self) -> int:
         """How many jobs are running or waiting."""
         return len(self._waiting) + sum(one.done is not None for one in self._all)
 
-    def _start(self, who: "tuple[int, int]") -> "_Worker | None":
+    def _start(self, who: "Who") -> "_Worker | None":
         ours, theirs = sockets.pair()
         gc.freeze()                             # the child does not copy pages only to count references
         try:
@@ -84,11 +89,12 @@ class Pool:
         self._loop.watch(ours.fileno(), lambda: self._answer(one))
         return one
 
-    def _become(self, who: "tuple[int, int]", sock: "socket") -> None:
+    def _become(self, who: "Who", sock: "socket") -> None:
         """The child's side.  Never returns."""
         try:
             # ---- root above, the job's uid below ----
-            priv.drop_to(*who)
+            if who is not None:
+                priv.drop_to(*who)
             sock_fd = calls.dup(sock.fileno())
             kind = type(sock)
             calls.dup2(sock_fd, 3, inheritable=False)

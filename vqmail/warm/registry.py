@@ -1,6 +1,6 @@
 """The programs that run warm: command name to main."""
 
-from vqmail.prog import local, virtmaildelivery, virtmailfilter
+from vqmail.prog import checkpassword, local, pop3d, popup, smtpd, virtmaildelivery, virtmailfilter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,4 +13,14 @@ def programs() -> "dict[bytes, Main]":
         b"vq-local": local.main,
         b"virtmailfilter": virtmailfilter.main,
         b"virtmaildelivery": virtmaildelivery.main,
+    }
+
+
+def network() -> "dict[bytes, Main]":
+    """What a process at a port of the network has loaded."""
+    return {
+        b"vq-smtpd": smtpd.main,
+        b"vq-popup": popup.main,
+        b"vq-checkpassword": checkpassword.main,
+        b"vq-pop3d": pop3d.main,
     }
