@@ -68,13 +68,13 @@ class Warm:
         binaries = str(home / "bin") + "/"
         server = self.server.format(home=home)
         daemon, nofiles = str(ROLE_UIDS[hier.DAEMON]), str(GIDS[hier.NOFILES])
-        quiet = ["-H", "-R", "-l", "host.bench.test", "-c", "200"]
+        options = ["-v", "-R", "-H", "-l", "0", "-c", "100"]    # as the service directories have it
         return [
             [binaries + "vq-service", "queue"],
             [binaries + "vq-service", "virtmailfilter"],
             [binaries + "vq-start", "./Maildir/"],
-            [server, *quiet, "-u", daemon, "-g", nofiles, "127.0.0.1", str(self.port), binaries + "vq-smtpd"],
-            [server, *quiet, "127.0.0.1", str(self.pop_port), binaries + "vq-popup", "host.bench.test",
+            [server, *options, "-u", daemon, "-g", nofiles, "127.0.0.1", str(self.port), binaries + "vq-smtpd"],
+            [server, *options, "127.0.0.1", str(self.pop_port), binaries + "vq-popup", "host.bench.test",
              binaries + "vq-checkpassword", binaries + "vq-pop3d", "Maildir"],
         ]
 

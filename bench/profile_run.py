@@ -95,15 +95,15 @@ def show(before: "dict[int, Process]", after: "dict[int, Process]", count: int, 
         for place, value in enumerate((1, user, system, waits, row.memory)):
             rows[row.name][place] += value
     ended = sum(row.reaped - (before[pid].reaped if pid in before else 0) for pid, row in after.items())
-    rows["(processes that have ended)"] = [0, 0, ended, 0, 0]
+    rows["(processes that have ended)"] = [0.0, 0.0, ended, 0.0, 0.0]
     whole = sum(row[1] + row[2] for row in rows.values()) or 1.0
     print(f"  {count} messages in {took:.1f} s: {count / took:.0f}/s, {whole / max(count, 1) * 1000:.2f} CPU ms per message")
     print(f"  {'program':46}{'procs':>6}{'share':>7}{'CPU ms/msg':>11}{'user':>7}{'sys':>7}{'waits/msg':>11}{'MiB':>6}")
-    for name, (procs, user, system, waits, memory) in sorted(rows.items(), key=lambda item: -item[1][1] - item[1][2]):
+    for name, (procs, user, system, slept, memory) in sorted(rows.items(), key=lambda item: -item[1][1] - item[1][2]):
         if user + system > whole / 500:
-            each = 1000 / max(count, 1)
-            print(f"  {name:46}{procs:6.0f}{(user + system) / whole:7.0%}{(user + system) * each:11.3f}{user * each:7.3f}"
-                  f"{system * each:7.3f}{waits / max(count, 1):11.2f}{memory:6.0f}")
+            scale = 1000 / max(count, 1)
+            print(f"  {name:46}{procs:6.0f}{(user + system) / whole:7.0%}{(user + system) * scale:11.3f}{user * scale:7.3f}"
+                  f"{system * scale:7.3f}{slept / max(count, 1):11.2f}{memory:6.0f}")
 
 
 class Spy:
