@@ -1,0 +1,223 @@
+"""What happens to mail for an address: the table, and what happens when something cannot be looked at."""
+
+import os
+import pathlib
+
+import pytest
+
+from vqmail import codes, vqhome
+from vqmail.formats import assign
+from vqmail.store import cdb, resolver, users, virtual
+
+REMOTE, MAILBOX, DELIVERY, NOBODY, UNKNOWN = (
+    resolver.REMOTE, resolver.MAILBOX, resolver.DELIVERY, resolver.NOBODY, resolver.UNKNOWN)
+FILTER = "| virtmailfilter\n"
+
+
+class World:
+    """host.test is local: joe, and alias for the rest.  a.test and b.test have owners of their own, with virtual users
+    bob and ann; c.test's owner has only .qmail-info."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        for name in ("control", "users", "alias", "joe", "a", "b", "c", "virtual/a.test/etc", "virtual/b.test/etc"):
+            (path / name).mkdir(parents=True)
+            (path / name).chmod(0o755)
+        self.write("control/me", "host.test\n")
+        self.write("control/virtualroot", f"{path}/virtual\n")
+        self.write("control/virtualdomains", "a.test:a\nb.test:b\nc.test:c\n.wild.test:a\nno.test:\nroot.test:root\n")
+        self.write("alias/.qmail-postmaster", "./Mailbox\n")
+        self.write("a/.qmail-default", FILTER)
+        self.write("a/.qmail-postmaster", "&joe\n")
+        self.write("a/.qmail-list-default", "&joe\n")
+        self.write("b/.qmail-default", "# all of them\n|  /usr/local/bin/virtmailfilter  \n\n# end\n")
+        self.write("c/.qmail-info", FILTER)
+        self.write("virtual/a.test/etc/passwd", "bob:x:1001:1001::/home/bob:\n")
+        self.write("virtual/b.test/etc/passwd", "ann:x:1002:1002::/home/ann:\n")
+        self.assign(f"""\
+=joe:joe:2001:2001:{path}/joe:::
++joe-:joe:2001:2001:{path}/joe:-::
++a-:a:2002:2002:{path}/a:-::
++b-:b:2003:2003:{path}/b:-::
++c-:c:2004:2004:{path}/c:-::
++gone-:gone:2005:2005:{path}/gone:-::
+=gone:gone:2005:2005:{path}/gone:::
++:alias:2006:2006:{path}/alias:-::
+.""")
+
+    def write(self, name: str, text: str, mode: int = 0o644) -> None:
+        (self.path / name).write_text(text)
+        (self.path / name).chmod(mode)
+
+    def assign(self, text: str) -> None:
+        cdb.make(users.PATH, assign.records(text.encode().split(b"\n")), 0o644)
+
+    def fate(self, address: bytes) -> resolver.Fate:
+        each = resolver.Resolver()
+        try:
+            return each.resolve(address)
+        finally:
+            each.close()
+
+
+@pytest.fixture
+def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(vqhome, "VQHOME", str(tmp_path).encode())
+    monkeypatch.setattr(users, "PATH", str(tmp_path / "users/cdb").encode())
+    return World(tmp_path)
+
+
+@pytest.mark.parametrize(("address", "kind", "stored", "user", "file"), [
+    # elsewhere
+    (b"x@else.test", REMOTE, b"x@else.test", None, ""),
+    (b"x@no.test", REMOTE, b"x@no.test", None, ""),
+    # users of this host
+    (b"joe@host.test", DELIVERY, b"joe@host.test", b"joe", ""),
+    (b"JOE@HOST.test", DELIVERY, b"JOE@HOST.test", b"joe", ""),
+    (b"joe", DELIVERY, b"joe@host.test", b"joe", ""),
+    (b"joe-x@host.test", NOBODY, b"joe-x@host.test", b"joe", ""),
+    (b"postmaster@host.test", DELIVERY, b"postmaster@host.test", b"alias", "alias/.qmail-postmaster"),
+    (b"PostMaster@host.test", DELIVERY, b"PostMaster@host.test", b"alias", "alias/.qmail-postmaster"),
+    (b"nobody@host.test", NOBODY, b"nobody@host.test", b"alias", ""),
+    (b"@host.test", NOBODY, b"@host.test", None, ""),
+    # a domain with virtual users
+    (b"bob@a.test", MAILBOX, b"a-bob@a.test", b"a", "a/.qmail-default"),
+    (b"BOB@A.Test", MAILBOX, b"a-BOB@A.Test", b"a", "a/.qmail-default"),
+    (b"ann@b.test", MAILBOX, b"b-ann@b.test", b"b", "b/.qmail-default"),
+    (b"bob@b.test", NOBODY, b"b-bob@b.test", b"b", "b/.qmail-default"),
+    (b"ann@a.test", NOBODY, b"a-ann@a.test", b"a", "a/.qmail-default"),
+    (b"bob-x@a.test", NOBODY, b"a-bob-x@a.test", b"a", "a/.qmail-default"),
+    (b"@a.test", NOBODY, b"a-@a.test", b"a", "a/.qmail-default"),
+    (b"..@a.test", NOBODY, b"a-..@a.test", b"a", "a/.qmail-default"),
+    (b"../../b.test/ann@a.test", NOBODY, b"a-../../b.test/ann@a.test", b"a", "a/.qmail-default"),
+    (b"bob\0@a.test", NOBODY, b"a-bob\0@a.test", b"a", "a/.qmail-default"),
+    (b"\xff@a.test", NOBODY, b"a-\xff@a.test", b"a", "a/.qmail-default"),
+    (b"postmaster@a.test", DELIVERY, b"a-postmaster@a.test", b"a", "a/.qmail-postmaster"),
+    (b"list-x@a.test", DELIVERY, b"a-list-x@a.test", b"a", "a/.qmail-list-default"),
+    # a file of just one address is the owner's business, whatever is in it
+    (b"info@c.test", DELIVERY, b"c-info@c.test", b"c", "c/.qmail-info"),
+    (b"other@c.test", NOBODY, b"c-other@c.test", b"c", ""),
+    # hosts that cannot be the name of a directory
+    (b"bob@..wild.test", NOBODY, b"a-bob@..wild.test", b"a", "a/.qmail-default"),
+    (b"bob@../a.wild.test", NOBODY, b"a-bob@../a.wild.test", b"a", "a/.qmail-default"),
+])
+def test_fates(world: World, address: bytes, kind: bytes, stored: bytes, user: "bytes | None", file: str) -> None:
+    fate = world.fate(address)
+
+    assert (fate.kind, fate.stored, fate.owner and fate.owner.user) == (kind, stored, user)
+    assert fate.path == (str(world.path / file).encode() if file else b"")
+    assert bool(fate.reason) == (kind in (NOBODY, UNKNOWN))
+
+
+def test_a_mailbox_is_told_with_its_user(world: World) -> None:
+    assert world.fate(b"bob@a.test").user == virtual.User(b"bob", 1001, 1001, b"/home/bob")
+
+
+@pytest.mark.parametrize("text", [
+    "|virtmailfilter -x\n", "|virtmailfilter; exit 0\n", "|virtmailfilter || exit 0\n", "| exec virtmailfilter\n", "|myvirtmailfilter\n",
+    "|virtmailfilter\n&joe\n", "&joe\n|virtmailfilter\n", "./Maildir/\n", "&virtmailfilter\n", "\n|virtmailfilter\n", "# nothing\n", ""])
+def test_a_file_that_does_anything_else_is_left_to_delivery(world: World, text: str) -> None:
+    world.write("a/.qmail-default", text)
+
+    assert world.fate(b"nobody@a.test").kind == DELIVERY
+
+
+def test_one_resolver_sees_users_that_change_while_it_lives(world: World) -> None:
+    each = resolver.Resolver()
+    before = each.resolve(b"carl@a.test").kind
+    world.write("virtual/a.test/etc/passwd", "carl:x:1001:1001::/home/carl:\n")
+
+    assert (before, each.resolve(b"carl@a.test").kind) == (NOBODY, MAILBOX)
+    each.close()
+
+
+# trouble is never nobody
+
+@pytest.mark.parametrize("address", [b"gone-x@host.test", b"gone@host.test"])
+def test_a_home_that_is_not_there_is_trouble(world: World, address: bytes) -> None:
+    with pytest.raises(codes.TryLater, match="/gone: No such file"):
+        world.fate(address)
+
+
+@pytest.mark.parametrize("broken", ["passwd missing", "passwd empty", "passwd half", "domain missing", "users/cdb cut",
+                                    "file writable", "home writable", "file is a loop"])
+def test_trouble_is_trouble(world: World, broken: str) -> None:
+    text = world.path / "virtual/a.test/etc/passwd"
+    if broken == "passwd missing":
+        text.unlink()
+    elif broken == "passwd empty":
+        text.write_text("")
+    elif broken == "passwd half":
+        text.write_text("bob:x:1001:1001::/home/bob:\nann:x:10")
+    elif broken == "domain missing":
+        (world.path / "virtual/a.test").rename(world.path / "virtual/x.test")
+    elif broken == "users/cdb cut":
+        os.truncate(users.PATH, 2100)
+    elif broken == "file writable":
+        (world.path / "a/.qmail-default").chmod(0o666)
+    elif broken == "home writable":
+        (world.path / "a").chmod(0o777)
+    else:
+        (world.path / "a/.qmail-nobody").symlink_to(".qmail-nobody")
+    with pytest.raises(codes.TryLater):
+        world.fate(b"nobody@a.test")
+
+
+def test_root_gets_no_mail_but_may_not_be_called_nobody(world: World) -> None:
+    cdb.make(users.PATH, [(b"!root-", b"root\x000\x000\0/root\0-\0"), (b"", b"-")], 0o644)
+
+    with pytest.raises(codes.TryLater, match="uid 0: nothing is ever delivered as root"):
+        world.fate(b"x@root.test")
+
+
+# what may not be read, or is being edited, is left to delivery
+
+def test_an_owner_who_is_editing_is_not_nobody(world: World) -> None:
+    (world.path / "a").chmod(0o1755)
+    fate = world.fate(b"nobody@a.test")
+
+    assert (fate.kind, fate.reason) == (UNKNOWN, "Home directory is sticky: user is editing his .qmail file. (#4.2.1)")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("what", "mode", "address"), [
+    ("joe", 0o700, b"joe-x@host.test"), ("joe", 0o700, b"joe@host.test"), ("a", 0o700, b"nobody@a.test"),
+    ("a/.qmail-default", 0o600, b"nobody@a.test"), ("virtual/a.test/etc/passwd", 0o600, b"nobody@a.test"),
+    ("virtual/a.test/etc", 0o700, b"nobody@a.test"), ("virtual/a.test", 0o700, b"bob@a.test")])
+def test_what_another_uid_may_not_read_is_unknown(world: World, what: str, mode: int, address: bytes) -> None:
+    for each in (world.path, *world.path.parents):
+        if each.stat().st_uid == 0 and each != pathlib.Path("/"):
+            each.chmod(each.stat().st_mode | 0o711)
+    (world.path / what).chmod(mode)
+    os.seteuid(45001)
+    try:
+        fate = world.fate(address)
+    finally:
+        os.seteuid(0)
+
+    assert fate.kind == UNKNOWN
+    assert fate.reason
+
+
+@pytest.mark.root
+def test_compiled_users_answer_where_the_text_may_not_be_read(world: World) -> None:
+    for each in (world.path, *world.path.parents):
+        if each.stat().st_uid == 0 and each != pathlib.Path("/"):
+            each.chmod(each.stat().st_mode | 0o711)
+    (world.path / "virtual/a.test/etc/passwd").chmod(0o600)
+    virtual.compile_domain(b"a.test")
+    os.seteuid(45001)
+    try:
+        kinds = world.fate(b"bob@a.test").kind, world.fate(b"nobody@a.test").kind
+    finally:
+        os.seteuid(0)
+
+    assert kinds == (MAILBOX, NOBODY)
+
+
+def test_nothing_stays_open(world: World) -> None:
+    before = os.listdir("/proc/self/fd")
+    for address in b"bob@a.test", b"nobody@a.test", b"joe@host.test", b"postmaster@host.test", b"x@else.test":
+        world.fate(address)
+
+    assert os.listdir("/proc/self/fd") == before
