@@ -12,7 +12,7 @@ import measure
 
 SPY = pathlib.Path(sys.executable).with_name("py-spy")
 SECONDS = 5.0
-SPIED = 4                       # processes that py-spy looks at, the busiest
+SPIED = 5                       # programs that py-spy looks at, the busiest
 ROWS = 12                       # functions shown of each
 
 
@@ -76,13 +76,14 @@ def snapshot(roots: "list[int]") -> "dict[int, Process]":
 
 
 def busiest(before: "dict[int, Process]", after: "dict[int, Process]") -> "list[int]":
-    """The processes that used most since `before`, one of each name."""
+    """Of each of the programs that used most since `before`, the process that used most."""
     used = {pid: row.user + row.system - (before[pid].user + before[pid].system if pid in before else 0)
             for pid, row in after.items()}
-    names: dict[str, int] = {}
+    programs: dict[str, list[int]] = collections.defaultdict(list)
     for pid in sorted(used, key=lambda pid: -used[pid]):
-        names.setdefault(after[pid].name, pid)
-    return list(names.values())[:SPIED]
+        programs[after[pid].name].append(pid)
+    ranked = sorted(programs.values(), key=lambda pids: -sum(used[pid] for pid in pids))
+    return [pids[0] for pids in ranked[:SPIED]]
 
 
 def show(before: "dict[int, Process]", after: "dict[int, Process]", count: int, took: float) -> None:

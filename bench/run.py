@@ -22,7 +22,7 @@ import peers
 import profile_run
 
 NAMES = ("end_to_end", "alone", "pop3", "cold_start", "profile")
-DEFAULT = "warm,postfix-flow0,postfix,dovecot-tuned,dovecot"
+DEFAULT = "warm,cold,postfix-flow0,postfix,dovecot-tuned,dovecot"
 POP = {"sessions": 10, "count": 500, "messages": 10}
 PLACES = {"image": "journaled ext4 image", "root": "the plain disk"}
 
