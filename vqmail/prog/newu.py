@@ -70,7 +70,7 @@ def _compile_assign() -> bool:
 def _compile_domains() -> bool:
     root = virtual.root()
     try:
-        domains = sorted(calls.listdir(root))
+        domains = sorted(set(calls.listdir(root)) - {b"lost+found"})
     except FileNotFoundError:
         return True
     except OSError as error:
