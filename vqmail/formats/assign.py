@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FIELDS = 6                      # after the address
+KINDS = (b"=", b"+")
 LARGEST = (1 << 32) - 2         # of all uids and gids: the one above means "leave it" to the system
 
 
@@ -24,46 +25,48 @@ def records(lines: "Iterable[bytes]") -> "Iterator[tuple[bytes, bytes]]":
     """
     wildchars = b""
     number = 0
-    for number, line in enumerate(lines, 1):  # noqa: B007  the number is told after the loop, too
-        if line.startswith(b"."):
+    for number, line in enumerate(lines, 1):
+        kind = line[:1]
+        if kind == b".":
             yield b"", wildchars
             return
-        kind, local, fields = _split(line, number)
-        if kind == b"+":
-            if local and local[-1:] not in wildchars:
-                wildchars += local[-1:]
-            yield b"!" + local, fields
-        else:
-            yield b"!" + local + b"\0", fields
+        parts = line.split(b":", FIELDS + 1)
+        if not (len(parts) == FIELDS + 2 and kind in KINDS and b"\0" not in line and is_id(parts[2]) and is_id(parts[3])
+                and parts[2].strip(b"0") and parts[4].startswith(b"/")):
+            raise ValueError("line %d: %s" % (number, _reason(line, parts)))
+        local = parts[0][1:].lower()
+        data = b"\0".join(parts[1:-1])
+        if kind == b"=":
+            yield b"!" + local + b"\0", data
+            continue
+        if local and local[-1:] not in wildchars:
+            wildchars += local[-1:]
+        yield b"!" + local, data
     raise ValueError("line %d: the file ends without a line that is just a dot; add one" % (number + 1))
 
 
-def _split(line: bytes, number: int) -> "tuple[bytes, bytes, bytes]":
-    """(first byte, address in lower case, data) of one line."""
+def _reason(line: bytes, parts: "list[bytes]") -> str:
+    """What is wrong with a line, and what to do about it."""
     if not line.strip():
-        raise ValueError("line %d: an empty line is not allowed; remove it" % number)
+        return "an empty line is not allowed; remove it"
     if line.startswith(b"#"):
-        raise ValueError("line %d: comments may only stand after the line with the dot; move it there" % number)
+        return "comments may only stand after the line with the dot; move it there"
     if b"\0" in line:
-        raise ValueError("line %d: has a NUL; remove it" % number)
-    parts = line.split(b":", FIELDS + 1)
+        return "has a NUL; remove it"
     if len(parts) < FIELDS + 2:
-        raise ValueError("line %d: has %d colons, needs %d: =local:user:uid:gid:home:dash:ext:" % (
-            number, len(parts) - 1, FIELDS + 1))
-    if line[:1] not in (b"=", b"+"):
-        raise ValueError("line %d: begins neither with = (one address) nor with + (all that begin so)" % number)
+        return "has %d colons, needs %d: =local:user:uid:gid:home:dash:ext:" % (len(parts) - 1, FIELDS + 1)
+    if line[:1] not in KINDS:
+        return "begins neither with = (one address) nor with + (all that begin so)"
     if not is_id(parts[2]) or not is_id(parts[3]):
-        raise ValueError("line %d: the third and fourth fields must be a uid and a gid, as numbers" % number)
-    if not int(parts[2]):
-        raise ValueError("line %d: uid 0: nothing is ever delivered as root; name another user" % number)
-    if parts[4][:1] != b"/":
-        raise ValueError("line %d: the fifth field must be a home directory that begins with a slash" % number)
-    return line[:1], parts[0][1:].lower(), b"\0".join(parts[1:FIELDS + 1])
+        return "the third and fourth fields must be a uid and a gid, as numbers"
+    if not parts[2].strip(b"0"):
+        return "uid 0: nothing is ever delivered as root; name another user"
+    return "the fifth field must be a home directory that begins with a slash"
 
 
 def is_id(text: bytes) -> bool:
     """Whether `text` is a uid or gid in decimal."""
-    return text.isdigit() and len(text) <= 10 and int(text) <= LARGEST
+    return text.isdigit() and (len(text) < 10 or (len(text) == 10 and int(text) <= LARGEST))
 
 
 def keys(local: bytes, wildchars: bytes) -> "Iterator[tuple[bytes, bytes]]":
