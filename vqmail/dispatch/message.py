@@ -44,7 +44,7 @@ class Message:
     `due` is, for each channel, when it is to be tried next; None when all its recipients are done.
     """
 
-    __slots__ = ("birth", "due", "gone", "number", "passes", "reborn", "sender", "waiting")
+    __slots__ = ("birth", "due", "failed", "gone", "number", "passes", "reborn", "sender", "waiting")
 
     def __init__(self, number: int, birth: int, sender: "bytes | None") -> None:
         self.number = number
@@ -53,6 +53,7 @@ class Message:
         self.waiting: queue.Waiting | None = None
         self.due: list[int | None] = [None, None]
         self.passes: list[Pass | None] = [None, None]
+        self.failed = False                     # somebody is to hear of it by a bounce
         self.gone = False                       # todo/N and info/N are removed; mess/N is about to be
         self.reborn = False                     # and a new message was seen under its number
 

@@ -38,6 +38,7 @@ class Scheduler:
         self._bouncer = bouncer
         self._lifetime = lifetime
         self._messages: dict[int, Message] = {}
+        self._names: set[bytes] = set()         # in todo/ at the last look
         self._arrived: deque[int] = deque()     # in todo/, not looked into yet
         self._due: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
         self._later: list[tuple[int, int, Callable[[], None]]] = []     # when, a serial number, what
@@ -50,7 +51,7 @@ class Scheduler:
     def start(self, now: int) -> None:
         """Learn what is in the queue from an earlier life."""
         self._now = now
-        in_todo = set(queue.waiting())
+        in_todo = {int(name) for name in queue.waiting() if name.isdigit()}
         for number in queue.numbers(b"info"):
             if number in in_todo:               # it was being preprocessed, or is a leftover: todo/ counts
                 for channel in (0, 1):
@@ -67,12 +68,15 @@ class Scheduler:
 
     def look(self) -> None:
         """Look what arrived in todo/."""
-        for number in queue.waiting():
-            known = self._messages.get(number)
-            if known is None:
-                self._arrive(number)
-            elif known.gone:                    # its number was given to a new message already
-                known.reborn = True
+        there = set(queue.waiting())
+        for name in there - self._names:
+            if name.isdigit():
+                known = self._messages.get(int(name))
+                if known is None:
+                    self._arrive(int(name))
+                elif known.gone:                # its number was given to a new message already
+                    known.reborn = True
+        self._names = there                     # what is still in work need not be looked at again
 
     def run(self, now: int) -> "float | None":
         """Start what can be started.  Returns how many seconds there is nothing more to do by itself; None: ever."""
@@ -135,7 +139,8 @@ class Scheduler:
             return
         except (OSError, ValueError) as error:
             self._warn("trouble reading", queue.TODO + b"/%d" % number, error)
-            del self._messages[number]          # the next look at todo/ finds it again
+            del self._messages[number]
+            self._names.discard(b"%d" % number)     # the next look at todo/ finds it again
             return
         self.log.append(sendlog.new(number))
         self.log.append(sendlog.info(number, waiting.size, waiting.sender, waiting.qp, waiting.uid))
@@ -225,6 +230,7 @@ class Scheduler:
 
     def _failed(self, each: Pass, recipient: Recipient, text: bytes) -> bool:
         """Note a failure for the bounce; False if that could not be done, then it is tried again."""
+        each.message.failed = True
         try:
             self._bouncer.add(each.message.number, self.rules.strip_prefix(recipient.address), text)
         except OSError as error:
@@ -287,9 +293,8 @@ class Scheduler:
             queue.preprocess(one.waiting, (records[0], records[1]))
         except OSError as error:
             self._warn("trouble writing", queue.split(b"info", one.number), error)
-            for channel in (0, 1):
-                one.passes[channel] = None
             del self._messages[one.number]      # still in todo/: the next look finds it, and tries all of it again
+            self._names.discard(b"%d" % one.number)
             return
         due = [None if each is None or each.done() else each.next_due for each in one.passes]
         one.passes = [None, None]
@@ -304,7 +309,8 @@ class Scheduler:
         try:
             if one.sender is None:
                 one.birth, one.sender = queue.read_info(number)
-            self.log += self._bouncer.send(number, one.sender)
+            if one.failed or one.waiting is None:       # in S5 it may have failed in an earlier life
+                self.log += self._bouncer.send(number, one.sender)
             if one.waiting is None:
                 queue.remove_info(number)
         except (OSError, ValueError) as error:
@@ -336,8 +342,10 @@ class Scheduler:
 
     def _remove(self, one: Message, request: bytes, then: "Callable[[], None]") -> None:
         """Have vq-clean remove files, again and again until it could, then go on."""
-        def answered(done: bool) -> None:  # noqa: FBT001  what vq-clean says
+        def answered(done: bool) -> None:
             if done:
+                if request.startswith(b"todo"):
+                    self._names.discard(b"%d" % one.number)     # if it is there again, it is another message
                 then()
                 return
             self._warn("qmail-clean unable to clean up", request, OSError(0, "its own log line says why"))

@@ -208,9 +208,9 @@ class Waiting(Record):
     recipients: "list[bytes]"
 
 
-def waiting() -> "list[int]":
-    """The numbers in todo/, oldest inode first."""
-    return sorted(int(name) for name in calls.listdir(TODO) if name.isdigit())
+def waiting() -> "list[bytes]":
+    """The names in todo/, which are the numbers of the messages in S4."""
+    return calls.listdir(TODO)
 
 
 def read_todo(number: int) -> Waiting:

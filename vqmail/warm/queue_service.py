@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 PROCESSES = 4
 CLIENTS = 200                   # messages being received at once by one process
 LIFETIME = 86_400               # seconds a message may take to arrive, as qmail-queue's alarm
-FEW = 1                         # up to so many messages are synced by themselves, not with the whole file system
 
 
 def serve(listener: "socket", number: int) -> int:
@@ -86,7 +85,7 @@ class Service:
     def _commit(self, batch: "list[_Client]") -> None:
         owners = {id(each.entry): each for each in batch}
         entries = [each.entry for each in batch if each.entry is not None]
-        for entry, refused in queue.commit(entries, self._file_system if len(entries) > FEW else None):
+        for entry, refused in queue.commit(entries, self._file_system):
             if refused is not None:
                 log.line(b"vq-queue", str(refused))
             owners[id(entry)].answer(codes.OK if refused is None else refused.code)
