@@ -16,9 +16,10 @@ def encode(name: bytes, secret: "bytes | bytearray", timestamp: bytes) -> bytear
 
 
 def decode(data: bytes) -> "tuple[bytes, bytes, bytes]":
-    """(name, password, timestamp).  The timestamp may be missing.  ValueError if the others are."""
-    fields = data[:LIMIT].split(b"\0")
-    if len(fields) < 3:
+    """(name, password, timestamp).  The timestamp may be missing, SMTP servers have none.  ValueError if the others
+    are, or it is too long."""
+    fields = data.split(b"\0")
+    if len(fields) < 3 or len(data) > LIMIT:
         raise ValueError("name and password must each end in a NUL")
     return fields[0], fields[1], fields[2]
 

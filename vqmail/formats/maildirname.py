@@ -5,6 +5,10 @@ HOST has `/` and `:` as \\057 and \\072.  SIZE is the file's, OCTETS the message
 tells a POP3 or IMAP client how long a message is need not open it.  What comes after a `:` is the reader's.
 """
 
+UID_LIMIT = 70                  # characters of a unique-id (RFC 1939 7)
+PRINTABLE = bytes(range(33, 127))
+TO_PRINTABLE = bytes(each if each in PRINTABLE else ord("_") for each in range(256))
+
 
 def new(now: int, pid: int, device: int, inode: int, host: bytes, again: bytes = b"") -> bytes:
     """A name for a message delivered at `now`, in nanoseconds; `again` (letters and digits) makes it another one."""
@@ -34,7 +38,25 @@ def unique(name: bytes) -> bytes:
     return name.partition(b":")[0]
 
 
-def order(name: bytes) -> "tuple[int, bytes]":
-    """What to sort by: the second of delivery, then the name.  A name of another kind comes first."""
-    seconds = name.partition(b".")[0]
-    return (int(seconds) if seconds.isdigit() and len(seconds) < 16 else 0), name
+def order(name: bytes) -> "tuple[int, int, bytes]":
+    """What to sort by: the second and microsecond of delivery, then the name.  A name of another kind comes first."""
+    seconds, _, rest = name.partition(b".")
+    micro = rest[1:rest.find(b"P")] if rest[:1] == b"M" else b""
+    return _number(seconds), _number(micro), name
+
+
+def unique_id(name: bytes) -> bytes:
+    """The unique-id (RFC 1939 7) of a message: the part of its name that stays, as qmail has it, which clients know.
+
+    It is made fit for the protocol where it is not; a checksum then stands for what was lost.
+    """
+    kept = unique(name)
+    if 0 < len(kept) <= UID_LIMIT and not kept.translate(None, PRINTABLE):
+        return kept
+    from zlib import crc32  # only for long host names and strange ones
+
+    return kept.translate(TO_PRINTABLE)[:UID_LIMIT - 8] + b"%08x" % crc32(kept)
+
+
+def _number(digits: bytes) -> int:
+    return int(digits) if digits.isdigit() and len(digits) < 16 else 0

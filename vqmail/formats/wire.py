@@ -54,3 +54,33 @@ class Stuffer:
         """What is still missing: a held CR, the end of the last line, and the line with just a dot."""
         held, self._held = self._held, b""
         return held + (b".\r\n" if self._at_start and not held else b"\r\n.\r\n")
+
+
+class Top:
+    """Cuts a message that comes in pieces behind its header, the empty line, and `lines` lines of its body."""
+
+    def __init__(self, lines: int) -> None:
+        self.complete = False
+        self._left = lines
+        self._in_header = True
+        self._before = b"\n"                    # the end of what was seen: an empty line may be cut in three
+
+    def feed(self, piece: bytes) -> bytes:
+        """What of the next piece belongs to it; once it is complete, no more does."""
+        start = 0
+        if self._in_header:
+            text = self._before + piece
+            ends = [at + len(each) for each in (b"\n\n", b"\n\r\n") if (at := text.find(each)) >= 0]
+            if not ends:
+                self._before = text[-2:]
+                return piece
+            start = min(ends) - len(self._before)
+            self._in_header = False
+        there = piece.count(b"\n", start)
+        if there < self._left:
+            self._left -= there
+            return piece
+        for _ in range(self._left):
+            start = piece.find(b"\n", start) + 1
+        self.complete = True
+        return piece[:start]

@@ -3,6 +3,7 @@
 SYNOPSIS    vq-checkpassword subprogram [arg ...]
 
 READS       3   name NUL password NUL timestamp NUL, at most 512 bytes
+WRITES      2   the log: who logged in, and from where
 
 If the password is right: gives up root for the user's gid and uid, enters the home, and becomes
 subprogram with HOME, USER and SHELL set.  The password may be the one itself or, for users whose
@@ -13,6 +14,7 @@ that the client connected to.  A wrong password costs the time of a right one, a
 whom there is not.
 
 ENVIRONMENT TCPLOCALIP  the address that the client connected to
+            TCPREMOTEIP the client's, for the log
 
 CONTROL FILES
             minuid popdomains virtualdomains virtualroot
@@ -20,6 +22,7 @@ CONTROL FILES
 EXIT        1   the password is not accepted
             2   wrong usage: too little on descriptor 3, no subprogram
             111 trouble; try again later
+            of subprogram, otherwise
 
 RUNS AS     root, until the password is right
 
@@ -27,9 +30,9 @@ STANDARDS   checkpassword(8)
 """
 
 from vqmail import codes
-from vqmail.formats import checkpassword
+from vqmail.formats import checkpassword, header
 from vqmail.store import login, passwords, virtual
-from vqmail.unix import calls, chain, fd, priv
+from vqmail.unix import calls, chain, fd, log, priv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,12 +61,16 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
         calls.chdir(home)
     except OSError as error:
         raise codes.TryLater("cannot enter %s: %s" % (home.decode("utf-8", "replace"), error.strerror)) from None
-    return chain.Next(argv[1:], env | {b"HOME": home, b"USER": who.name + b"@" + domain, b"SHELL": SHELL})
+    full = who.name + b"@" + domain
+    # the parent is vq-popup, which tcpserver's log knows; this process goes on as the session
+    log.line(log.name_of(argv), b"pid %d parent %d from %s login of <%s> as %s" % (
+        calls.getpid(), calls.getppid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")), name, full))
+    return chain.Next(argv[1:], env | {b"HOME": home, b"USER": full, b"SHELL": SHELL})
 
 
 def _read() -> bytes:
     """What is on descriptor 3, which is closed then: the password must not reach the next program."""
     try:
-        return fd.read_all(3, 1 << 16)
+        return fd.read_all(3, checkpassword.LIMIT)
     finally:
         calls.close(3)

@@ -1,13 +1,17 @@
-"""A POP3 session's words (RFC 1939, 2449, 3206): the machine that knows what was said and what may be answered.
+"""A POP3 session's words (RFC 1939, 2449, 3206): the machines that know what was said and what may be answered.
 
-AUTHORIZATION ends with a Login, TRANSACTION with QUIT or the end of the connection.  The machine takes one line
-after the other; who reads them never takes more than it needs, for the next program goes on where this one stops.
+AUTHORIZATION ends with a Login, TRANSACTION with QUIT.  A machine takes one line after the other.  Whoever reads the
+lines in AUTHORIZATION takes none too many: what follows the password is for the next program.
 """
 
 from vqmail.record import Record
 
-LINE_LIMIT = 255                # bytes of a command line, CR LF included (RFC 2449 4)
-NUMBER_LIMIT = 9                # digits of a message number
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LINE_LIMIT = 512                # bytes of a line: RFC 2449 4 asks for 255, a login may be an address of 254
+NUMBER_LIMIT = 9                # digits of a number
 
 
 class Login(Record):
@@ -30,14 +34,46 @@ class Quit(Record):
     """The client says goodbye."""
 
 
+class Stat(Record):
+    """How many messages are there, how many octets have they?"""
+
+
+class List(Record):
+    """The octets of the message `index`, or of each that is not deleted if that is None."""
+
+    __slots__ = ("index",)
+    index: "int | None"
+
+
+class Uidl(Record):
+    """The unique-id of the message `index`, or of each that is not deleted if that is None."""
+
+    __slots__ = ("index",)
+    index: "int | None"
+
+
+class Retrieve(Record):
+    """The message `index`; no more than its header and `lines` lines of its body, if that is not None."""
+
+    __slots__ = ("index", "lines", "verb")
+    index: int
+    lines: "int | None"
+    verb: bytes
+
+
 QUIT = Quit()
+STAT = Stat()
 OK = b"+OK \r\n"
 BYE = b"+OK see you\r\n"
+OK_NUMBERS = b"+OK %d %d\r\n"
+NUMBERS = b"%d %d\r\n"
+NUMBER_AND_NAME = b"%d %s\r\n"
+OCTETS = b"+OK %d octets\r\n"
+END = b".\r\n"
 FAILED = b"-ERR [AUTH] authorization failed\r\n"
 TRY_LATER = b"-ERR [SYS/TEMP] cannot look that up now, try again later\r\n"
 CRASHED = b"-ERR [SYS/TEMP] aack, child crashed\r\n"
 NO_MAILDIR = b"-ERR this user has no $HOME/Maildir\r\n"
-TIMEOUT = b"-ERR [SYS/TEMP] timeout\r\n"
 TOO_LONG = b"-ERR line too long\r\n"
 SYNTAX = b"-ERR syntax error\r\n"
 UNKNOWN = b"-ERR unimplemented\r\n"
@@ -47,20 +83,48 @@ DELETED = b"-ERR already deleted\r\n"
 FROM_ONE = b"-ERR messages are counted from 1\r\n"
 NOT_SO_MANY = b"-ERR not that many messages\r\n"
 GONE = b"-ERR unable to open that message\r\n"
-NOT_ALL_DELETED = b"-ERR some deleted messages could not be removed\r\n"
+NOT_ALL_DELETED = b"-ERR [SYS/TEMP] some deleted messages could not be removed\r\n"
 
 CAPABILITIES = (b"TOP", b"UIDL", b"USER", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"EXPIRE NEVER",
                 b"IMPLEMENTATION vqmail")
 
 
-def greeting(text: bytes) -> bytes:
-    """What the server says first; a challenge in <> in it offers APOP (RFC 1939 7)."""
-    return b"+OK %s\r\n" % text
+def greeting(words: bytes) -> bytes:
+    """What the server says first; with a challenge in `words` a client may use APOP (RFC 1939 7)."""
+    return b"+OK %s\r\n" % words
 
 
-def multiline(first: bytes, lines: "tuple[bytes, ...] | list[bytes]") -> bytes:
+def multiline(first: bytes, lines: "Iterable[bytes]") -> bytes:
     """A reply of several short lines, its end included."""
     return b"+OK %s\r\n%s.\r\n" % (first, b"".join([each + b"\r\n" for each in lines]))
+
+
+class LineTooLong(Exception):
+    """The client sent a line longer than any command."""
+
+
+class Lines:
+    """What the client sent, line by line."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+        self._whole: list[bytes] = []           # the next one is the last
+
+    def receive(self, data: bytes) -> None:
+        """Take what was read."""
+        *whole, self._begun = (self._begun + data).split(b"\n")
+        self._whole = whole[::-1] + self._whole if self._whole else whole[::-1]
+
+    def next(self) -> "bytes | None":
+        """The next line without its end; None if more must be read.  LineTooLong."""
+        if not self._whole:
+            if len(self._begun) >= LINE_LIMIT:
+                raise LineTooLong
+            return None
+        line = self._whole.pop()
+        if len(line) >= LINE_LIMIT:
+            raise LineTooLong
+        return line
 
 
 class Authorization:
@@ -81,7 +145,8 @@ class Authorization:
             if self._user is None:
                 return Reply(USER_FIRST)
             # a password may have spaces, at its ends too: only the first space is ours
-            return Login(self._user, bytearray(line.rstrip(b"\r\n")[5:]), False) if argument else Reply(SYNTAX)
+            secret = bytearray(_without_end(line)[len(b"PASS "):])
+            return Login(self._user, secret, False) if secret else Reply(SYNTAX)
         if verb == b"APOP":
             user, _, digest = argument.rpartition(b" ")
             return Login(user.strip(b" "), bytearray(digest), True) if user else Reply(SYNTAX)
@@ -92,36 +157,80 @@ class Authorization:
         return Reply(OK if verb == b"NOOP" else FIRST_LOGIN)
 
 
-class Command(Record):
-    """`verb` with its numbers; both None where the client gave none."""
-
-    __slots__ = ("verb", "number", "lines")
-    verb: bytes
-    number: "int | None"
-    lines: "int | None"
-
-
 # verb: how many numbers it needs, and how many it takes
 ARGUMENTS = {b"STAT": (0, 0), b"LIST": (0, 1), b"UIDL": (0, 1), b"RETR": (1, 2), b"TOP": (2, 2), b"DELE": (1, 1),
              b"NOOP": (0, 0), b"RSET": (0, 0), b"LAST": (0, 0), b"CAPA": (0, 0), b"QUIT": (0, 0)}
 
 
-def command(line: bytes) -> "Command | Reply":
-    """What the client wants in TRANSACTION."""
-    verb, argument = _split(line)
-    if verb not in ARGUMENTS:
-        return Reply(UNKNOWN)
-    least, most = ARGUMENTS[verb]
-    words = argument.split()
-    if not least <= len(words) <= most or not all(_is_number(each) for each in words):
-        return Reply(SYNTAX)
-    numbers = [int(each) for each in words] + [None, None]
-    return Command(verb, numbers[0], numbers[1])
+class Transaction:
+    """A session over `count` messages: which are marked as deleted, and what is asked about which."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.deleted: set[int] = set()          # indexes: message 1 is 0
+        self._last = 0
+
+    def here(self) -> "Iterator[int]":
+        """The indexes of the messages that are not deleted."""
+        deleted = self.deleted
+        return (each for each in range(self.count) if each not in deleted)
+
+    def command(self, line: bytes) -> "Reply | Stat | List | Uidl | Retrieve | Quit":
+        """What the client wants with `line`."""
+        verb, argument = _split(line)
+        if verb not in ARGUMENTS:
+            return Reply(UNKNOWN)
+        least, most = ARGUMENTS[verb]
+        words = argument.split()
+        if not least <= len(words) <= most or not all(_is_number(each) for each in words):
+            return Reply(SYNTAX)
+        if not words:
+            return self._of_all(verb)
+        index = int(words[0]) - 1
+        if index < 0:
+            return Reply(FROM_ONE)
+        if index >= self.count:
+            return Reply(NOT_SO_MANY)
+        if index in self.deleted:
+            return Reply(DELETED)
+        if verb == b"LIST":                                             # RFC 1939 5
+            return List(index)
+        if verb == b"UIDL":                                             # RFC 1939 7
+            return Uidl(index)
+        if verb != b"TOP":
+            self._last = max(self._last, index + 1)
+        if verb == b"DELE":
+            self.deleted.add(index)
+            return Reply(OK)
+        # RETR with a second number is TOP, as ever
+        return Retrieve(index, int(words[1]) if len(words) > 1 else None, verb)
+
+    def _of_all(self, verb: bytes) -> "Reply | Stat | List | Uidl | Quit":
+        if verb == b"STAT":
+            return STAT
+        if verb == b"LIST":
+            return List(None)
+        if verb == b"UIDL":
+            return Uidl(None)
+        if verb == b"QUIT":
+            return QUIT
+        if verb == b"LAST":                                             # RFC 1460 5
+            return Reply(b"+OK %d\r\n" % self._last)
+        if verb == b"CAPA":                                             # RFC 2449 5
+            return Reply(multiline(b"what I can do", CAPABILITIES))
+        if verb == b"RSET":
+            self.deleted.clear()
+            self._last = 0
+        return Reply(OK)
 
 
 def _split(line: bytes) -> "tuple[bytes, bytes]":
-    verb, _, argument = line.rstrip(b"\r\n").partition(b" ")
+    verb, _, argument = _without_end(line).partition(b" ")
     return verb.upper(), argument.strip(b" ")
+
+
+def _without_end(line: bytes) -> bytes:
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def _is_number(word: bytes) -> bool:

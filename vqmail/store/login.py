@@ -47,12 +47,13 @@ def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
     """(user, stored password) of a virtual user; None if there is no such user or domain.  TryLater on trouble."""
     if not domain or not virtual.usable_domain(domain):
         return None
+    text = virtual.domain_directory(domain) + virtual.TEXT
     try:
-        calls.stat(virtual.domain_directory(domain) + virtual.TEXT)
+        calls.stat(text)
     except OSError as error:
         if error.errno in ABSENT:
             return None                         # no domain with users
-        raise
+        raise codes.TryLater("cannot look at %s: %s" % (text.decode("ascii"), error.strerror)) from None
     found = virtual.find(domain, user)
     stored = virtual.password_hash(domain, user)
     return (found, stored) if found is not None and stored is not None else None

@@ -1,148 +1,141 @@
-"""A maildir as a POP3 session sees it: messages in a fixed order, their sizes, and what is done with them at the end.
+"""A maildir as a POP3 session sees it: messages in the order of their arrival, and what is done with them at the end.
 
-Nothing is opened before it is asked for: sizes are in the names that vq-local and others give.
+No message is opened before it is asked for: vq-local, and others, write the sizes into the names.  Messages go by
+their index; each is known by the part of its name that stays whatever other programs make of its flags.
 """
 
+import errno
+import stat
+
 from vqmail.formats import maildirname, wire
-from vqmail.unix import calls, durable
+from vqmail.unix import calls, durable, fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection
 
 OLD = 36 * 3600                 # a file in tmp/ that nobody touched for so long belongs to nobody
-UID_LIMIT = 70                  # characters of a unique-id (RFC 1939 7)
-
-
-class Gone(Exception):
-    """The message is not there any more: another session took it."""
-
-
-class Message:
-    """One message; `folder` is b"new" or b"cur"."""
-
-    __slots__ = ("deleted", "folder", "name", "size")
-
-    def __init__(self, folder: bytes, name: bytes) -> None:
-        self.folder = folder
-        self.name = name
-        self.size = -1                          # not known yet
-        self.deleted = False
+NEW, CUR = b"new/", b"cur/"
+ATTEMPTS = 3                    # a reader may rename a message between our look and our hand
+READING = calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK       # a FIFO must not hold us
 
 
 class Mailbox:
-    """The maildir in the current directory called `path`, as it was at the start."""
+    """The maildir at `path`, as it is now.  OSError if it is none."""
 
     def __init__(self, path: bytes) -> None:
-        self._path = path.rstrip(b"/")
-        self.messages = self._list()
+        self._path = path.rstrip(b"/") + b"/"
+        self._files = self._list()
+        self._names = sorted(self._files, key=maildirname.order)
+        self._octets: dict[int, int] = {}
+        self._gone: set[bytes] = set()
+        self.count = len(self._names)
 
-    def octets(self, message: Message) -> int:
-        """How long it is over the line.  Gone, or OSError."""
-        if message.size < 0:
-            told = maildirname.octets(message.name)
-            if told is None:
-                count = wire.Octets()
-                for piece in self.pieces(message):
-                    count.add(piece)
-                told = count.octets
-            message.size = told
-        return message.size
+    def unique_id(self, index: int) -> bytes:
+        """What UIDL says of the message."""
+        return maildirname.unique_id(self._names[index])
 
-    def pieces(self, message: Message) -> "Iterator[bytes]":
-        """Its text.  Gone if it is not there any more, not even under another name."""
-        number = self._open(message)
-        try:
-            while data := calls.read(number, 65536):
-                yield data
-        finally:
+    def octets(self, index: int) -> int:
+        """How long the message is over the line; 0 if it cannot be read (any more)."""
+        known = self._octets.get(index)
+        if known is None:
+            told = maildirname.octets(self._names[index])
+            known = self._octets[index] = self._counted(index) if told is None else told
+        return known
+
+    def open(self, index: int) -> int:
+        """A descriptor of the message.  FileNotFoundError if another session took it; OSError."""
+        number = self._try(index, lambda path: calls.open(path, READING))
+        if not stat.S_ISREG(calls.fstat(number).st_mode):
             calls.close(number)
+            raise OSError(errno.EINVAL, "not a file")
+        return number
 
-    def finish(self) -> int:
-        """Remove what is marked, and note that the rest was seen; how many could not be removed."""
-        failed = 0
-        for message in self.messages:
-            if message.deleted:
-                failed += not self._remove(message)
-            elif message.folder == b"new":
-                self._seen(message)
-        for folder in (b"new", b"cur"):
-            durable.sync_dir(self._path + b"/" + folder)
-        return failed
+    def finish(self, deleted: "Collection[int]") -> "list[OSError]":
+        """Remove the messages `deleted` and note that the others were seen.  What could not be removed, and why.
+
+        Returns when no power cut brings a removed message back.
+        """
+        failures = []
+        changed = set()
+        for index in sorted(deleted):
+            try:
+                self._try(index, calls.unlink)
+            except FileNotFoundError:
+                continue                        # somebody else did what we were asked to do
+            except OSError as error:
+                failures.append(error)
+            else:
+                changed.add(self._files[self._names[index]][:len(NEW)])
+        for folder in changed:
+            try:
+                durable.sync_dir(self._path + folder)
+            except OSError as error:
+                failures.append(error)
+        for index, name in enumerate(self._names):
+            if index not in deleted and self._files[name].startswith(NEW):
+                self._see(self._files[name])
+        return failures
 
     def clean(self, now: float) -> None:
         """Remove what crashes left in tmp/."""
         try:
-            names = calls.listdir(self._path + b"/tmp")
+            names = calls.listdir(self._path + b"tmp")
         except OSError:
             return                              # it is only about cleaning
         for name in names:
-            path = self._path + b"/tmp/" + name
+            path = self._path + b"tmp/" + name
             try:
-                if calls.stat(path).st_atime < now - OLD:
+                found = calls.lstat(path)
+                if max(found.st_atime, found.st_mtime) < now - OLD:
                     calls.unlink(path)
             except OSError:
                 continue
 
-    def _list(self) -> "list[Message]":
-        found = [Message(folder, name) for folder in (b"new", b"cur")
-                 for name in calls.listdir(self._path + b"/" + folder) if not name.startswith(b".")]
-        found.sort(key=lambda each: maildirname.order(each.name))
+    def _list(self) -> "dict[bytes, bytes]":
+        """Where each message is, by the part of its name that stays."""
+        found = {}
+        for folder in (NEW, CUR):               # in this order: what moves meanwhile is seen, and counted once
+            for name in calls.listdir(self._path + folder):
+                if not name.startswith(b"."):
+                    found[maildirname.unique(name)] = folder + name
         return found
 
-    def _open(self, message: Message) -> int:
-        for _ in range(3):                      # a reader may rename it between our look and our hand
+    def _try(self, index: int, call: "Callable[[bytes], int | None]") -> int:
+        """Do `call` to the message's path, wherever it is by now.  FileNotFoundError if it is nowhere."""
+        name = self._names[index]
+        for _ in range(ATTEMPTS):
+            if name in self._gone:
+                break
             try:
-                return calls.open(self._at(message), calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK)
+                return call(self._path + self._files[name]) or 0
             except FileNotFoundError:
-                self._find_again(message)
-        raise Gone
+                self._look_again()
+        self._gone.add(name)
+        raise FileNotFoundError(errno.ENOENT, "another session took it")
 
-    def _remove(self, message: Message) -> bool:
-        for _ in range(3):
-            try:
-                calls.unlink(self._at(message))
-            except FileNotFoundError:
-                try:
-                    self._find_again(message)
-                except Gone:
-                    return True                 # somebody else did what we were asked to do
-            except OSError:
-                return False
-            else:
-                return True
-        return False
+    def _look_again(self) -> None:
+        """Another program renamed a message, and perhaps many more: learn where all of them are."""
+        there = self._list()
+        for each in self._files:
+            self._files[each] = there.get(each, self._files[each])
 
-    def _seen(self, message: Message) -> None:
-        unique = maildirname.unique(message.name)
+    def _counted(self, index: int) -> int:
+        count = wire.Octets()
         try:
-            durable.rename(self._at(message), self._path + b"/cur/" + unique + b":2,")
+            number = self.open(index)
+            try:
+                for piece in fd.pieces(number):
+                    count.add(piece)
+            finally:
+                calls.close(number)
+        except OSError:
+            return 0                            # whoever asks for it is told
+        return count.octets
+
+    def _see(self, path: bytes) -> None:
+        name = path.removeprefix(NEW)
+        try:
+            durable.rename(self._path + path, self._path + CUR + (name if b":" in name else name + b":2,"))
         except OSError:
             return                              # it stays new: a nuisance, no loss
-
-    def _find_again(self, message: Message) -> None:
-        """Another program renamed it: find it by the part of its name that stays.  Gone if it is nowhere."""
-        wanted = maildirname.unique(message.name)
-        for folder in (b"cur", b"new"):
-            for name in calls.listdir(self._path + b"/" + folder):
-                if maildirname.unique(name) == wanted:
-                    message.folder, message.name = folder, name
-                    return
-        raise Gone
-
-    def _at(self, message: Message) -> bytes:
-        return self._path + b"/" + message.folder + b"/" + message.name
-
-
-def unique_id(message: Message) -> bytes:
-    """What UIDL says of it: the stable part of its name, made fit for the protocol where it is not.
-
-    Sizes in the name belong to it for qmail's users, whose clients know the whole name.
-    """
-    name = maildirname.unique(message.name)
-    clean = bytes(each if 33 <= each <= 126 else ord("_") for each in name)
-    if len(clean) <= UID_LIMIT:
-        return clean
-    from zlib import crc32  # a built-in module; what is cut off still counts
-
-    return clean[:UID_LIMIT - 8] + b"%08x" % crc32(name)

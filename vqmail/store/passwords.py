@@ -1,16 +1,22 @@
-"""Is this the password?  Every answer costs what a right one costs, whoever was asked for.
+"""Is this the password?  A "no" costs as much for a user whom there is not as for one whom there is.
 
-Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...), and {CLEAR}secret for those who want APOP.
+Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...), and {CLEAR}secret or {PLAIN}secret for those who want
+APOP.  What is empty, or begins with * or !, or is just an x, is no password: nobody gets in.
 """
 
 import errno
 
 from vqmail import codes
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CLEAR = (b"{CLEAR}", b"{PLAIN}")
+LOCKED = (b"*", b"!")
 # the hash of no password anybody has: what an unknown user's attempt is compared with
 NOBODY = b"$6$vqmailnobodyhere$" + b"." * 86
-LOCKED = (b"", b"*", b"!", b"x")
+SLOW = (b"$5$", b"$6$", b"$y$", b"$gy$", b"$7$", b"$2")     # kinds that cost no less than NOBODY
 
 
 def verify(secret: bytes, stored: "bytes | None", timestamp: bytes) -> bool:
@@ -18,13 +24,25 @@ def verify(secret: bytes, stored: "bytes | None", timestamp: bytes) -> bool:
 
     TryLater if the hash is of a kind that this system does not know.
     """
-    known = stored is not None and stored not in LOCKED and stored[:1] not in (b"*", b"!")
-    if known and stored is not None and stored.startswith(CLEAR):
-        clear = stored.partition(b"}")[2]
-        _crypt(secret, NOBODY)                  # or a stranger could tell by the clock who keeps a clear password
-        return _same(secret, clear) | _same(secret, _digest(timestamp + clear))
-    hashed = _crypt(secret, stored if known and stored is not None else NOBODY)
-    return known and stored is not None and _same(hashed, stored)
+    if stored is None or stored in (b"", b"x") or stored.startswith(LOCKED):
+        stored = b""
+    if stored.startswith(CLEAR):
+        right = _is_clear(secret, stored.partition(b"}")[2], timestamp)
+    else:
+        right = bool(stored) and _same(_crypt(secret, stored), stored)
+    if not right and not stored.startswith(SLOW):
+        _crypt(secret, NOBODY)                  # or a stranger could tell by the clock who is not there
+    return right
+
+
+def _is_clear(secret: bytes, clear: bytes, timestamp: bytes) -> bool:
+    if not clear:
+        return False
+    from _md5 import md5  # APOP's (RFC 1939 7); hashlib would cost 4 ms
+
+    digest = bytes(md5(timestamp + clear, usedforsecurity=False).hexdigest(), "ascii")
+    # without a challenge the digest would be one for ever
+    return _same(secret, clear) or (bool(timestamp) and _same(secret, digest))
 
 
 def _same(one: bytes, other: bytes) -> bool:
@@ -33,32 +51,40 @@ def _same(one: bytes, other: bytes) -> bool:
     return bool(_compare_digest(one, other))
 
 
-def _digest(text: bytes) -> bytes:
-    from _md5 import md5  # APOP's; hashlib would cost 4 ms
-
-    return bytes(md5(text).hexdigest(), "ascii")
-
-
 def _crypt(secret: bytes, salt: bytes) -> bytes:
+    """crypt(3); b"" if it cannot be told because of the password."""
+    if b"\0" in secret:
+        return b""
+    hashed = _hash(secret, salt)
+    if not hashed or hashed.startswith(LOCKED):             # "*0" is libxcrypt's failure
+        raise codes.TryLater("a stored password that begins with %s is of no kind that crypt(3) knows here: set it "
+                             "anew" % "".join(chr(each) if 32 < each < 127 else "?" for each in salt[:3]))
+    return hashed
+
+
+def _hash(secret: bytes, salt: bytes) -> bytes:
     try:
         from _crypt import crypt  # crypt's own C half: the module around it costs 15 ms
     except ImportError:
-        from crypt_r import crypt  # Python 3.13 and later have none
+        from _crypt_r import crypt  # the same for Python 3.13 and later
 
     try:
-        text = secret.decode("utf-8", "surrogateescape")
-        hashed = crypt(text, salt.decode("ascii"))
-    except UnicodeError:
-        return b""
+        return (crypt(secret.decode("utf-8"), salt.decode("ascii")) or "").encode("ascii")
+    except UnicodeDecodeError:
+        return _hash_8_bit(crypt, secret, salt)
     except OSError as error:
-        if error.errno == errno.EINVAL:
-            raise codes.TryLater("a password hash that begins with %r is of no kind that crypt(3) knows here; set the "
-                                 "password anew" % salt[:3].decode("ascii", "replace")) from None
-        raise codes.TryLater("crypt: %s" % error.strerror) from None
-    return hashed.encode("ascii") if hashed else b""
+        if error.errno in (errno.EINVAL, errno.ENOSYS):
+            return b""
+        raise codes.TryLater("crypt(3): %s" % error.strerror) from None
 
 
-def hashed(secret: bytes, random: bytes) -> bytes:
-    """What to store for `secret`: crypt(3)'s $6$, which every system knows.  `random` is at least 12 random bytes."""
-    alphabet = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    return _crypt(secret, b"$6$" + bytes(alphabet[each % 64] for each in random[:16]))
+def _hash_8_bit(crypt: "Callable[[str, str], str]", secret: bytes, salt: bytes) -> bytes:
+    """For a password that is no UTF-8, as old clients send them: the module takes none, the library does."""
+    import sys
+    from ctypes import CDLL, c_char_p  # costs 10 ms, and is seldom needed
+
+    library = CDLL(getattr(sys.modules[crypt.__module__], "__file__", None)).crypt
+    library.restype = c_char_p
+    library.argtypes = [c_char_p, c_char_p]
+    hashed: bytes | None = library(secret, salt)
+    return hashed or b""

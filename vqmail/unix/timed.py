@@ -24,6 +24,11 @@ def wait_for_input(fd: int, seconds: float) -> None:
     _wait(fd, select.POLLIN, seconds)
 
 
+def wait_for_room(fd: int, seconds: float) -> None:
+    """Return when something can be written, or the peer is gone.  TimeoutError after `seconds`."""
+    _wait(fd, select.POLLOUT, seconds)
+
+
 def _wait(fd: int, event: int, seconds: float) -> None:
     poll = select.poll()
     poll.register(fd, event)
