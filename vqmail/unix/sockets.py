@@ -32,6 +32,12 @@ def accept(listener: "socket") -> "socket":
     return _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, number)
 
 
+def accept_from_afar(listener: "socket") -> "tuple[int, tuple[str, int]]":
+    """(descriptor, address) of the next connection to a TCP socket.  BlockingIOError if there is none."""
+    number, address = listener._accept()  # type: ignore[attr-defined]
+    return number, address
+
+
 def connect(path: bytes) -> "socket":
     """A connection to the service at `path`; OSError if there is none."""
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)

@@ -1,9 +1,12 @@
 """The workers of one service, by uid: kept while busy, at most so many, the idle ones making way for others."""
 
+import _signal
+import _socket
 import gc
+import time
 
 from vqmail import codes
-from vqmail.unix import calls, child, log, priv, sockets
+from vqmail.unix import calls, chain, child, log, priv, sockets
 from vqmail.warm import worker
 
 TYPE_CHECKING = False
@@ -18,21 +21,25 @@ if TYPE_CHECKING:
 
 
 class _Worker:
-    __slots__ = ("done", "pid", "sock", "who")
+    __slots__ = ("done", "pid", "since", "sock", "who")
 
     def __init__(self, who: "Who", pid: int, sock: "socket") -> None:
         self.who = who
         self.pid = pid
         self.sock = sock
         self.done: Done | None = None
+        self.since = 0.0                        # how long it has been idle
 
 
 class Pool:
-    """Runs jobs in processes of the uid and gid they ask for.  `limit` is how many processes there may be."""
+    """Runs jobs in processes of the uid and gid they ask for.  `limit` is how many processes there may be; `serve`
+    is what each of them does with its socket.  `deaths` is how many ended otherwise than they should."""
 
-    def __init__(self, loop: "Loop", limit: int) -> None:
+    def __init__(self, loop: "Loop", limit: int, serve: "Callable[[socket], None]" = worker.serve) -> None:
+        self.deaths = 0
         self._loop = loop
         self._limit = limit
+        self._serve = serve
         self._idle: dict[Who, list[_Worker]] = {}
         self._all: set[_Worker] = set()
         self._waiting: list[tuple[Who, bytes, list[int], Done]] = []
@@ -43,33 +50,46 @@ class Pool:
 
         Returns the pid of the worker, 0 if the job has to wait for one.
         """
-        free = self._idle.get(who)
-        if free:
-            one: _Worker | None = free.pop()
-        elif len(self._all) < self._limit or self._retire_one():
-            one = self._start(who)
-        else:
-            self._waiting.append((who, packet, descriptors, done))
-            return 0
-        if one is None:
+        while True:
+            free = self._idle.get(who)
+            if free:
+                one: _Worker | None = free.pop()
+            elif len(self._all) < self._limit or self._retire_one():
+                one = self._start(who)
+            else:
+                self._waiting.append((who, packet, descriptors, done))
+                return 0
+            if one is None:
+                break
+            try:
+                sockets.send(one.sock, packet, descriptors)
+            except (BrokenPipeError, ConnectionResetError):
+                self._bury(one)                 # it died while it had nothing to do
+                continue
+            except OSError as error:
+                log.line(b"pool", "cannot give a job to worker %d: %s" % (one.pid, error.strerror))
+                self._release(one)
+                break
+            one.done = done
             _close(descriptors)
-            done(codes.TEMPORARY)
-            return 0
-        one.done = done
-        try:
-            sockets.send(one.sock, packet, descriptors)
-        except OSError as error:
-            log.line(b"pool", "cannot give a job to worker %d: %s" % (one.pid, error.strerror))
-            one.done = None
-            self._release(one)
-            done(codes.TEMPORARY)
-        finally:
-            _close(descriptors)
-        return one.pid
+            return one.pid
+        _close(descriptors)
+        done(codes.TEMPORARY)
+        return 0
 
     def busy(self) -> int:
         """How many jobs are running or waiting."""
         return len(self._waiting) + sum(one.done is not None for one in self._all)
+
+    def idle(self) -> int:
+        """How many processes have nothing to do."""
+        return sum(map(len, self._idle.values()))
+
+    def trim(self, spare: int, before: float) -> None:
+        """Let go those that have had nothing to do since `before`, but keep `spare` of each uid."""
+        for free in self._idle.values():
+            while len(free) > spare and free[0].since < before:     # the longest idle come first
+                self._bury(free[0])
 
     def _start(self, who: "Who") -> "_Worker | None":
         ours, theirs = sockets.pair()
@@ -92,6 +112,7 @@ class Pool:
     def _become(self, who: "Who", sock: "socket") -> None:
         """The child's side.  Never returns."""
         try:
+            forget_signals()
             # ---- root above, the job's uid below ----
             if who is not None:
                 priv.drop_to(*who)
@@ -99,7 +120,7 @@ class Pool:
             kind = type(sock)
             calls.dup2(sock_fd, 3, inheritable=False)
             calls.closerange(4, 1 << 20)        # the sockets of other workers, the listener, the loop
-            worker.serve(kind(fileno=3))
+            self._serve(kind(fileno=3))
         except codes.Failure as failure:
             log.line(b"pool", str(failure))
         except BaseException as bug:  # noqa: BLE001  a child must never come back into its parent's loop
@@ -109,27 +130,38 @@ class Pool:
 
     def _answer(self, one: _Worker) -> None:
         try:
-            packet = one.sock.recv(64)
+            packet = one.sock.recv(64, _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return                              # meant for the one before, who had the same number
         except OSError:
             packet = b""
         done, one.done = one.done, None
-        if packet:
+        number, _, last = packet.partition(b" ")
+        if packet and not last:
             self._release(one)
-            if done is not None:
-                done(int(packet))
-            return
-        self._all.discard(one)                  # it retired, or died
+            code = int(number)
+        else:
+            ended = self._bury(one)             # it retired, or died
+            code = int(number) if packet else ended or codes.TEMPORARY
+            if not packet and (ended or done is not None):
+                self.deaths += 1
+                log.line(b"pool", "worker %d ended with %d" % (one.pid, ended))
+            self._next()
+        if done is not None:
+            done(code)
+
+    def _bury(self, one: _Worker) -> int:
+        """Be done with a worker: let it go, or see that it is gone; its exit code, or minus a signal."""
+        self._all.discard(one)
         free = self._idle.get(one.who, [])
         if one in free:
             free.remove(one)
         self._loop.forget(one.sock.fileno())
-        one.sock.close()
-        code = child.wait(one.pid)
-        if done is not None:
-            done(code if code else codes.TEMPORARY)
-        self._next()
+        one.sock.close()                        # if it is still there it sees the end and exits
+        return child.wait(one.pid)
 
     def _release(self, one: _Worker) -> None:
+        one.since = time.monotonic()
         self._idle.setdefault(one.who, []).append(one)
         self._next()
 
@@ -144,15 +176,19 @@ class Pool:
         """Make room: let one idle worker go.  False if all are busy."""
         for who, free in self._idle.items():
             if free:
-                one = free.pop(0)
+                self._bury(free[0])
                 if not free:
                     del self._idle[who]
-                self._all.discard(one)
-                self._loop.forget(one.sock.fileno())
-                one.sock.close()                # it sees the end and exits
-                child.wait(one.pid)
                 return True
         return False
+
+
+def forget_signals() -> None:
+    """In a child that does not exec: signals do what they do in a new program, not what the parent's loop wants."""
+    _signal.set_wakeup_fd(-1)
+    for number in chain.CATCHABLE:
+        if callable(_signal.getsignal(number)):
+            _signal.signal(number, _signal.SIG_DFL)
 
 
 def _close(descriptors: "list[int]") -> None:

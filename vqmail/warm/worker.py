@@ -1,8 +1,8 @@
 """A process that runs one job after another and leaves nothing behind.
 
-It has the uid it is going to keep.  A job comes as a packet (job.py) with descriptors; the answer is the exit
-code of the program.  After each job every descriptor of it is closed, and the directory, the umask and the
-alarm are what they were.  Memory is the program's affair: nothing in this package keeps state in a module.
+It has the uid it is going to keep.  A job comes as a packet with descriptors; the answer is the exit code of
+the program.  After each job every descriptor of it is closed, and the directory, the umask, the alarm and what
+signals do are what they were.  Memory is the program's affair: nothing in this package keeps state in a module.
 """
 
 import _signal
@@ -15,39 +15,17 @@ from vqmail.unix import calls, chain, log, sockets
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Callable
+
+    Run = Callable[[bytes, list[int]], int]
 
 OWN = 200                       # our own descriptors live here, out of the way of any program
 JOBS = 20_000                   # then it retires
 UMASK = 0o077
 
 
-def serve(sock: "socket") -> None:
-    """Run jobs from `sock` until its other end is closed.  Never returns."""
-    channel = fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, OWN)
-    root = fcntl.fcntl(calls.open(b"/", calls.O_PATH), fcntl.F_DUPFD_CLOEXEC, OWN)
-    null = fcntl.fcntl(calls.open(b"/dev/null", calls.O_RDWR), fcntl.F_DUPFD_CLOEXEC, OWN)
-    errors = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, OWN)
-    last = max(channel, root, null, errors)
-    inbox = type(sock)(fileno=channel)
-    sock.detach()
-    _clean(root, null, errors, last)
-    for _ in range(JOBS):
-        try:
-            packet, descriptors = sockets.receive(inbox)
-        except OSError:
-            break
-        if not packet:
-            break
-        code = _run(packet, descriptors)
-        _clean(root, null, errors, last)
-        try:
-            sockets.send(inbox, b"%d" % code)
-        except OSError:
-            break                               # whoever asked is gone
-    calls._exit(codes.OK)
-
-
-def _run(packet: bytes, descriptors: "list[int]") -> int:
+def run(packet: bytes, descriptors: "list[int]") -> int:
+    """Do a job (job.py): put the descriptors in their places and call the program; its exit code."""
     try:
         argv, env, targets = job.decode(packet)
         for target, number in zip(targets, descriptors, strict=True):
@@ -66,12 +44,58 @@ def _run(packet: bytes, descriptors: "list[int]") -> int:
     return chain.call(main, argv, env)
 
 
-def _clean(root: int, null: int, errors: int, last: int) -> None:
-    _signal.alarm(0)
-    calls.dup2(null, 0, inheritable=True)
-    calls.dup2(null, 1, inheritable=True)
-    calls.dup2(errors, 2, inheritable=True)
-    calls.closerange(3, OWN)
-    calls.closerange(last + 1, 1 << 20)
-    calls.fchdir(root)
-    calls.umask(UMASK)
+def serve(sock: "socket", job_of: "Run" = run, directory: bytes = b"/", umask: int = UMASK) -> None:
+    """Do jobs from `sock`, each by `job_of`, until its other end is closed.  Never returns.
+
+    The last answer has a word more, so that no further job is sent to a process that is about to leave.
+    """
+    keep = Keep(sock, directory, umask)
+    inbox = type(sock)(fileno=keep.channel)
+    sock.detach()
+    keep.clean()
+    for left in range(JOBS - 1, -1, -1):
+        try:
+            packet, descriptors = sockets.receive(inbox)
+            if not packet:
+                break
+            code = job_of(packet, descriptors)
+            keep.clean()
+            sockets.send(inbox, b"%d" % code if left else b"%d last" % code)
+        except OSError:
+            break                               # whoever asked is gone
+    calls._exit(codes.OK)
+
+
+class Keep:
+    """What a worker keeps, and how it gets rid of everything else."""
+
+    def __init__(self, sock: "socket", directory: bytes, umask: int) -> None:
+        try:
+            place = calls.open(directory, calls.O_PATH)
+        except OSError:                         # not ours to enter
+            place = calls.open(b"/", calls.O_PATH)
+        self.channel = _aside(sock.fileno())
+        self._directory = _aside(place)
+        self._null = _aside(calls.open(b"/dev/null", calls.O_RDWR))
+        self._errors = _aside(2)
+        self._last = max(self.channel, self._directory, self._null, self._errors)
+        self._umask = umask
+        self._signals = [(number, _signal.getsignal(number)) for number in chain.CATCHABLE]
+
+    def clean(self) -> None:
+        """Be as at the beginning."""
+        _signal.alarm(0)
+        calls.dup2(self._null, 0, inheritable=True)
+        calls.dup2(self._null, 1, inheritable=True)
+        calls.dup2(self._errors, 2, inheritable=True)
+        calls.closerange(3, OWN)
+        calls.closerange(self._last + 1, 1 << 20)
+        calls.fchdir(self._directory)
+        calls.umask(self._umask)
+        for number, reaction in self._signals:
+            if _signal.getsignal(number) is not reaction:
+                _signal.signal(number, reaction)
+
+
+def _aside(number: int) -> int:
+    return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, OWN)
