@@ -46,7 +46,8 @@ def sections(page: str) -> "list[tuple[str, list[str]]]":
 def troff(name: str, section: int, page: str) -> str:
     """A manual page.  Lines keep their shape: the columns of these pages are their beauty."""
     title, _, what = page.partition("\n")[0].partition(": ")
-    text = [f'.TH {name.upper()} {section} "" "vqmail"', ".SH NAME", f"{escaped(title)} \\- {escaped(what.rstrip('.'))}"]
+    text = [f'.TH {name.upper()} {section} "" "vqmail"', ".SH NAME",
+            f"{escaped(title)} \\- {escaped(what.rstrip('.'))}"]
     for heading, lines in sections(page)[1:]:
         while lines and not lines[0].strip():
             lines.pop(0)
@@ -61,8 +62,9 @@ def control_page() -> str:
     """The page of all control files."""
     lines = ["vq-control: the files in VQHOME/control.", ""]
     for name, setting in sorted(control.TABLE.items()):
-        default = {control.ME: "what control/me says", None: "none"}.get(setting.default, setting.default)
-        shown = default.decode() if isinstance(default, bytes) else default
+        default = setting.default
+        shown = default.decode() if isinstance(default, bytes) else "none" if default is None else str(default)
+        shown = "what control/me says" if default is control.ME else shown
         lines += [f"{name.decode()} ({setting.kind}; default: {shown}; read by {setting.readers})",
                   f"    {setting.meaning}", ""]
     return "\n".join(lines)

@@ -88,3 +88,9 @@ def _hash_8_bit(crypt: "Callable[[str, str], str]", secret: bytes, salt: bytes) 
     library.argtypes = [c_char_p, c_char_p]
     hashed: bytes | None = library(secret, salt)
     return hashed or b""
+
+
+def hashed(secret: bytes, random: bytes) -> bytes:
+    """What to store for `secret`: crypt(3)'s $6$, which every system knows.  `random` is 16 random bytes."""
+    alphabet = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    return _crypt(secret, b"$6$" + bytes(alphabet[each % 64] for each in random))
