@@ -74,6 +74,20 @@ def script(module: str, library: str, python: str) -> str:
     return SCRIPT.format(module=module, library=library, python=python)
 
 
+TREE_SCRIPT = """\
+#!/usr/bin/python3 -IS
+import sys; sys.path.insert(0, __file__.rpartition("/bin/")[0])
+from vqmail.{module} import main
+from vqmail.unix.chain import launch
+launch(main)
+"""
+
+
+def tree_script(module: str) -> str:
+    """The text of bin/NAME in a source tree, which runs where it lies."""
+    return TREE_SCRIPT.format(module=module)
+
+
 def install(home: pathlib.Path, ids: Ids) -> None:
     """Make or renew the installation in `home`.  Mail, control files and users that are there stay as they are."""
     home.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,130 @@
+"""Who may import whom, and which call may stand where (the table is the house's ground plan)."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2] / "vqmail"
+BOTTOM = {"codes", "record"}
+FLOORS = {
+    # folder: (folders and modules of ours it may import, modules of Python)
+    "formats": (BOTTOM | {"formats"}, {"time", "zlib"}),      # gmtime and crc32: no clock, no files
+    "proto": (BOTTOM | {"formats", "proto"}, set()),
+    "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
+                                         "ctypes"}),
+    "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
+                                                               "_md5", "_operator", "zlib", "sys", "ctypes"}),
+    "dispatch": (BOTTOM | {"vqhome", "formats", "unix", "store", "dispatch"}, {"time", "heapq", "_collections"}),
+    "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch"}, {"errno", "time", "_signal"}),
+    "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "prog", "warm"},
+             {"gc", "errno", "stat", "time", "select", "fcntl", "_signal", "_socket", "_collections"}),
+}
+# Python's modules that only one file of a floor may import
+ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/passwords.py"},
+           "_md5": {"store/passwords.py"}}
+CALLED_ONLY_IN = {
+    "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},
+    "setresuid": {"unix/priv.py"}, "setresgid": {"unix/priv.py"},
+    "fsync": {"unix/durable.py"}, "rename": {"unix/durable.py"}, "execve": {"unix/chain.py"},
+    # who may give up root, and nobody else
+    "drop_to": {"prog/checkpassword.py", "prog/start.py", "prog/virtmailfilter.py", "warm/pool.py",
+                "warm/queue_service.py", "warm/tcpserver.py"},
+    # a missing file and trouble with a file are not the same (DESIGN D13)
+    "exists": set(), "isfile": set(), "isdir": set(), "getpwnam": set(), "getpwuid": set(), "system": set(),
+    "popen": set(),
+}
+EXEMPT = {"setup"}              # runs by hand, with all of Python's library
+
+
+def modules() -> "list[tuple[str, ast.Module]]":
+    """Every module of the house, with its path below vqmail/."""
+    return [(str(path.relative_to(ROOT)), ast.parse(path.read_text())) for path in sorted(ROOT.rglob("*.py"))
+            if path.relative_to(ROOT).parts[0] not in EXEMPT]
+
+
+def imports(tree: ast.Module) -> "list[tuple[int, str]]":
+    """(line, module) of every import that happens, those for the type checker left out."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            for each in ast.walk(node):
+                each.ignored = True             # type: ignore[attr-defined]
+    for node in ast.walk(tree):
+        if getattr(node, "ignored", False):
+            continue
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, each.name) for each in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "vqmail":
+            found += [(node.lineno, "vqmail." + each.name) for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(node.lineno, node.module or "")]
+    return found
+
+
+@pytest.mark.parametrize(("name", "tree"), modules(), ids=lambda each: each if isinstance(each, str) else "")
+def test_imports_go_down(name: str, tree: ast.Module) -> None:
+    floor = name.partition("/")[0]
+    ours, pythons = FLOORS.get(floor, (BOTTOM, set()))
+    for line, module in imports(tree):
+        first, _, rest = module.partition(".")
+        if first == "vqmail":
+            assert rest.partition(".")[0] in ours, f"{name}:{line} imports {module}: {floor} may not"
+            assert not (floor == "prog" and rest.startswith("prog")), f"{name}:{line}: a program imports a program"
+        else:
+            assert first in pythons, f"{name}:{line} imports {module}: it costs time, or does not belong on this floor"
+            assert name in ONLY_IN.get(first, {name}), f"{name}:{line} imports {module}, which has one address"
+
+
+@pytest.mark.parametrize(("name", "tree"), modules(), ids=lambda each: each if isinstance(each, str) else "")
+def test_each_dangerous_call_has_one_address(name: str, tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            allowed = CALLED_ONLY_IN.get(node.func.attr, {name})
+            # a floor's own face of the call, durable.rename, is what others use
+            if isinstance(node.func.value, ast.Name) and node.func.value.id in ("durable", "pathlib"):
+                continue
+            assert name in allowed, f"{name}:{node.lineno} calls {node.func.attr}"
+
+
+@pytest.mark.parametrize("source", ["import re", "from vqmail.unix import calls", "import os"])
+def test_the_ground_plan_can_be_broken(source: str) -> None:
+    with pytest.raises(AssertionError):
+        test_imports_go_down("proto/planted.py", ast.parse(source))
+
+
+@pytest.mark.parametrize("source", ["calls.setgid(0)", "calls.fsync(3)", "priv.drop_to(1, 1)", "os.path.exists(b'x')"])
+def test_a_planted_call_is_found(source: str) -> None:
+    with pytest.raises(AssertionError):
+        test_each_dangerous_call_has_one_address("prog/planted.py", ast.parse(source))
+
+
+def test_every_drop_says_who_is_above_and_who_below() -> None:
+    for name in CALLED_ONLY_IN["drop_to"]:
+        lines = (ROOT / name).read_text().split("\n")
+        for number, line in enumerate(lines):
+            if "priv.drop_to(" in line:
+                above = "\n".join(lines[max(0, number - 3):number])
+                assert "---- root above" in above, f"{name}:{number + 1} drops without saying so"
+
+
+def test_no_module_keeps_state() -> None:
+    """Module globals are functions, classes, modules and constants; chain._resident is the one exception."""
+    for name, tree in modules():
+        for node in tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else (
+                [node.target] if isinstance(node, ast.AnnAssign) else [])
+            for target in targets:
+                if isinstance(target, ast.Name) and isinstance(getattr(node, "value", None),
+                                                               (ast.Dict, ast.List, ast.Set, ast.ListComp)):
+                    assert target.id.isupper() or (name, target.id) == ("unix/chain.py", "_resident"), (
+                        f"{name}:{node.lineno} {target.id} can be changed")
+        for node in ast.walk(tree):
+            assert not isinstance(node, ast.Global), f"{name}:{node.lineno} has a global statement"
+
+
+def test_files_stay_small() -> None:
+    for name, _ in modules():
+        lines = len((ROOT / name).read_text().split("\n"))
+
+        assert lines <= 420, f"{name} has {lines} lines: something in it belongs elsewhere"

@@ -1,0 +1,79 @@
+"""Every program has its page, its bin script, and starts without loading what it does not need."""
+
+import ast
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from vqmail.setup import install, man
+from vqmail.store import control
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROGRAMS = install.programs()
+# what a cold program may load besides ours and what is built into the interpreter, and why
+MAY_LOAD = {"fcntl": "locks", "select": "deadlines", "_socket": "local services", "heapq": "the scheduler's",
+            "_heapq": "heapq's", "stat": "is it a plain file?"}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_bin_is_five_lines_that_differ_in_one_word(name: str) -> None:
+    path = ROOT / "bin" / name
+    expected = install.tree_script(PROGRAMS[name])
+
+    assert path.read_text() == expected
+    assert path.stat().st_mode & 0o111
+
+
+def test_nothing_else_is_in_bin() -> None:
+    assert {each.name for each in (ROOT / "bin").iterdir()} == set(PROGRAMS)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_page_is_complete(name: str) -> None:
+    page = man.page_of(PROGRAMS[name])
+    headings = [heading for heading, _ in man.sections(page)]
+
+    assert page.startswith(f"{name}: ")
+    for wanted in ("SYNOPSIS", "EXIT", "RUNS AS"):
+        assert wanted in headings, f"{name} has no section {wanted}"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_control_files_that_are_read_are_on_the_page(name: str) -> None:
+    source = (ROOT / "vqmail" / (PROGRAMS[name].replace(".", "/") + ".py")).read_text()
+    page = man.page_of(PROGRAMS[name])
+    for read in re.findall(r'control\.(?:read|line|number|entries|mapping)\(b"(\w+)"', source):
+        assert re.search(rf"\b{read}\b", page), f"{name} reads control/{read} and does not say so"
+
+
+@pytest.mark.parametrize("name", sorted(each.decode() for each in control.TABLE))
+def test_readers_in_the_table_name_programs(name: str) -> None:
+    for reader in control.TABLE[name.encode()].readers.split():
+        assert reader == "all" or f"vq-{reader}" in PROGRAMS or reader in PROGRAMS, f"{name}: who is {reader}?"
+
+
+@pytest.mark.parametrize("name", [each for each in PROGRAMS if PROGRAMS[each].startswith("prog.")])
+def test_cold_start_loads_nothing_foreign(name: str) -> None:
+    code = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); before = set(sys.modules)\n"
+            f"import vqmail.{PROGRAMS[name]}\n"
+            "print(*sorted(set(sys.modules) - before - set(sys.builtin_module_names)))")
+    done = subprocess.run([install.interpreter(), "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    foreign = [each for each in done.stdout.split() if not each.startswith("vqmail") and each not in MAY_LOAD]
+
+    assert foreign == []
+
+
+def test_references_are_to_rfcs_we_list() -> None:
+    known = {line.split()[0] for line in (ROOT / "doc/rfc.txt").read_text().splitlines() if line[:1].isdigit()}
+    for path in (ROOT / "vqmail").rglob("*.py"):
+        for number in re.findall(r"RFC (\d{3,5})", path.read_text()):
+            assert number in known, f"{path} speaks of RFC {number}, doc/rfc.txt does not"
+
+
+def test_public_functions_say_what_they_do() -> None:
+    for path in (ROOT / "vqmail").rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                assert ast.get_docstring(node) or node.name == "main", f"{path}:{node.lineno} {node.name}"
