@@ -1,0 +1,138 @@
+"""The POP3 machines against transcripts, cut anywhere, and whatever bytes come."""
+
+import pop_transcript
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pop_transcript import Driver, Transcript
+
+from vqmail.proto import pop3
+
+
+@pytest.mark.parametrize("name", pop_transcript.names())
+def test_transcript(name: str) -> None:
+    transcript = Transcript(name)
+    driver = Driver()
+    got = [(b"", driver.said)]
+    got += [(sent, driver.send(sent)) for sent, _ in transcript.parts[1:]]
+
+    assert transcript.parts == got
+    assert transcript.closed == driver.closed
+
+
+@pytest.mark.parametrize("name", pop_transcript.names())
+def test_transcript_cut_anywhere(name: str) -> None:
+    transcript = Transcript(name)
+    for cut in range(1, len(transcript.client)):
+        driver = Driver()
+        driver.send(transcript.client[:cut])
+        driver.send(transcript.client[cut:])
+
+        assert transcript.server == driver.said
+
+
+@pytest.mark.parametrize("name", pop_transcript.names())
+def test_transcript_byte_by_byte(name: str) -> None:
+    transcript = Transcript(name)
+    driver = Driver()
+    for at in range(len(transcript.client)):
+        driver.send(transcript.client[at:at + 1])
+
+    assert transcript.server == driver.said
+
+
+@pytest.mark.parametrize("name", pop_transcript.names())
+def test_nothing_is_removed_before_the_last_quit(name: str) -> None:
+    transcript = Transcript(name)
+    driver = Driver()
+    driver.send(transcript.client.partition(b"QUIT\r\n")[0])
+
+    assert driver.removed == set()
+
+
+def test_marked_messages_are_removed_in_quit() -> None:
+    driver = Driver()
+    driver.send(b"USER ann@example.test\r\nPASS one two \r\nDELE 3\r\nDELE 1\r\nQUIT\r\n")
+
+    assert driver.removed == {0, 2}
+
+
+@pytest.mark.parametrize(("line", "secret"), [
+    (b"PASS secret\r\n", b"secret"),
+    (b"PASS secret\n", b"secret"),
+    (b"PASS secret", b"secret"),
+    (b"PASS  two  spaces  \r\n", b" two  spaces  "),
+    (b"PASS \r\n", None),
+    (b"PASS  \r\n", b" "),
+    (b"pass \xff\x00\r\n", b"\xff\x00"),
+    (b"PASS x\r\r\n", b"x\r"),
+])
+def test_password_is_what_follows_one_space(line: bytes, secret: "bytes | None") -> None:
+    session = pop3.Authorization()
+    session.command(b"USER bob\r\n")
+
+    expected = pop3.Reply(pop3.SYNTAX) if secret is None else pop3.Login(b"bob", bytearray(secret), False)
+    assert expected == session.command(line)
+
+
+def test_last_user_counts() -> None:
+    session = pop3.Authorization()
+    session.command(b"USER bob\r\n")
+    session.command(b"USER ann\r\n")
+
+    assert pop3.Login(b"ann", bytearray(b"x"), False) == session.command(b"PASS x\r\n")
+
+
+def test_apop_needs_no_user_command() -> None:
+    login = pop3.Authorization().command(b"APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n")
+
+    assert pop3.Login(b"mrose", bytearray(b"c4c9334bac560ecc979e58001b3e22fb"), True) == login
+
+
+def test_line_of_limit_passes_and_one_more_byte_does_not() -> None:
+    lines = pop3.Lines()
+    lines.receive(b"x" * 511 + b"\n" + b"x" * 512 + b"\n")
+
+    assert lines.next() == b"x" * 511
+    with pytest.raises(pop3.LineTooLong):
+        lines.next()
+
+
+def test_unfinished_line_is_not_kept_beyond_the_limit() -> None:
+    lines = pop3.Lines()
+    lines.receive(b"x" * 511)
+
+    assert lines.next() is None
+
+    lines.receive(b"x")
+
+    with pytest.raises(pop3.LineTooLong):
+        lines.next()
+
+
+def test_lines_come_in_the_order_in_which_they_were_sent() -> None:
+    lines = pop3.Lines()
+    lines.receive(b"1\n2\n3")
+    first = lines.next()
+    lines.receive(b"3\n4\n")
+
+    assert [first, lines.next(), lines.next(), lines.next(), lines.next()] == [b"1", b"2", b"33", b"4", None]
+
+
+@given(st.binary(max_size=80))
+def test_whatever_comes_is_understood_or_refused(line: bytes) -> None:
+    for session, events in ((pop3.Authorization(), (pop3.Login, pop3.Quit)),
+                            (pop3.Transaction(3), (pop3.Stat, pop3.List, pop3.Uidl, pop3.Retrieve, pop3.Quit))):
+        event = session.command(line)
+
+        assert isinstance(event, events) or event.text.startswith((b"+OK", b"-ERR "))
+
+
+@given(st.sampled_from(sorted(pop3.ARGUMENTS)), st.lists(st.integers(-2, 12).map(str) | st.text("0123456789_+- ", max_size=12)))
+def test_command_names_a_message_that_is_there_or_is_refused(verb: bytes, words: "list[str]") -> None:
+    state = pop3.Transaction(3)
+    event = state.command(b"%s %s\r\n" % (verb, " ".join(words).encode()))
+    index = getattr(event, "index", None)
+
+    assert index is None or 0 <= index < 3
+    assert all(0 <= each < 3 for each in state.deleted)
