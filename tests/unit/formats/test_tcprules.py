@@ -1,0 +1,55 @@
+"""Rules of tcpserver: which keys are asked for, in which order, and what a rule says.  Orders from QMAIL interface 18.2."""
+
+import pytest
+
+from vqmail.formats import tcprules
+
+
+@pytest.mark.parametrize(("ip", "host", "info", "expected"), [
+    (b"1.2.3.4", None, None, [b"1.2.3.4", b"1.2.3.", b"1.2.", b"1.", b""]),
+    (b"1.2.3.4", b"mx.far.test", None,
+     [b"1.2.3.4", b"=mx.far.test", b"1.2.3.", b"1.2.", b"1.", b"=.far.test", b"=.test", b"=", b""]),
+    (b"1.2.3.4", None, b"joe", [b"joe@1.2.3.4", b"1.2.3.4", b"1.2.3.", b"1.2.", b"1.", b""]),
+    (b"1.2.3.4", b"far", b"joe",
+     [b"joe@1.2.3.4", b"joe@=far", b"1.2.3.4", b"=far", b"1.2.3.", b"1.2.", b"1.", b"=", b""]),
+    (b"1.2.3.4", None, b"", [b"@1.2.3.4", b"1.2.3.4", b"1.2.3.", b"1.2.", b"1.", b""]),
+])
+def test_the_keys_of_an_address_the_narrowest_first(ip, host, info, expected):
+    assert list(tcprules.keys(ip, host, info)) == expected
+
+
+def test_an_ipv6_address_is_asked_for_in_both_its_forms():
+    assert list(tcprules.keys(b"2001:db8::1", None, None)) == [
+        b"2001:db8::1", b"2001:db8:0:0:0:0:0:1",
+        b"2001:db8::",
+        b"2001:db8:0:0:0:0:0:", b"2001:db8:0:0:0:0:", b"2001:db8:0:0:0:", b"2001:db8:0:0:", b"2001:db8:0:",
+        b"2001:db8:", b"2001:", b""]
+
+
+@pytest.mark.parametrize(("ip", "prefix"), [
+    (b"2001:db8::1:2:3:4", b"2001:db8:0:0:"),
+    (b"2001:db8:0:0:1::", b"2001:db8:0:0:"),
+    (b"2001:db8::", b"2001:db8:0:0:"),
+    (b"::1", b"0:0:0:0:0:0:0:1"),
+    (b"::1", b"::"),
+    (b"fe80::1", b"fe80:"),
+    (b"1:2:3:4:5:6:7:8", b"1:2:3:4:5:6:7:"),
+    (b"1::", b"1:0:0:0:0:0:0:0"),
+])
+def test_a_client_cannot_get_around_a_rule_by_where_its_address_has_zeros(ip, prefix):
+    assert prefix in list(tcprules.keys(ip, None, None))
+
+
+@pytest.mark.parametrize(("data", "expected"), [
+    (b"", (True, {})),
+    (b"D\0", (False, {})),
+    (b"+RELAYCLIENT=\0", (True, {b"RELAYCLIENT": b""})),
+    (b"+A=1\0+B=a=b\0", (True, {b"A": b"1", b"B": b"a=b"})),
+    (b"+A=1\0+A=2\0", (True, {b"A": b"2"})),
+    (b"D\0+A=1\0", (False, {b"A": b"1"})),
+    (b"-RELAYCLIENT\0", (True, {b"RELAYCLIENT": None})),
+    (b"+A=1\0+B=cut off", (True, {b"A": b"1"})),
+    (b"+A\0?\0\0+B=1\0", (True, {b"B": b"1"})),
+])
+def test_what_a_rule_says(data, expected):
+    assert tcprules.decode(data) == expected
