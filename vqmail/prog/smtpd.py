@@ -37,7 +37,7 @@ from vqmail import codes
 from vqmail.formats import date822, header, quoting
 from vqmail.proto import reply, smtp
 from vqmail.store import control, reception
-from vqmail.unix import calls, log, timed
+from vqmail.unix import calls, log, receive, send, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
 PIECE = 65536                   # bytes of one read
-NEVER_BLOCKS = 4096             # bytes that a descriptor which is ready takes at once (PIPE_BUF)
 LINGER = 5                      # seconds
 LONGEST = 86400                 # seconds of a session; vq-clean takes a queue file of 36 hours for abandoned
 LOGGED = 50                     # refused recipients of one connection that get a line of their own
@@ -73,24 +72,29 @@ def main(argv: "list[bytes]", env: "Env") -> int:
         return codes.SESSION_BROKEN
     conversation = Conversation(settings, env, name, b"pid %d" % calls.getpid())
     deadline = time.monotonic() + LONGEST
+    client = receive.Receiver(0), send.Sender(1)
     try:
-        data = _exchange(conversation, settings.seconds)
+        data = _exchange(conversation, client, settings.seconds)
         while data is not None:
             conversation.receive(data)
             while conversation.complete:
                 conversation.queue()
-            data = _exchange(conversation, max(min(settings.seconds, deadline - time.monotonic()), 0))
+            data = _exchange(conversation, client, max(min(settings.seconds, deadline - time.monotonic()), 0))
     finally:
         conversation.close()
+        for each in client:
+            each.close()
     return codes.OK if conversation.ended == smtp.QUIT.reason else codes.SESSION_BROKEN
 
 
-def _exchange(conversation: "Conversation", seconds: float) -> "bytes | None":
+def _exchange(conversation: "Conversation", client: "tuple[receive.Receiver, send.Sender]",
+              seconds: float) -> "bytes | None":
     """Say what is to be said and wait for the client; None when the session is over."""
+    receiver, sender = client
     try:
-        _send(conversation.output(), seconds)
+        sender.write_all(conversation.output(), seconds)
         if not conversation.ended:
-            return timed.read(0, PIECE, seconds)
+            return receiver.read(PIECE, seconds)
         if conversation.hung_up:
             _linger()
     except TimeoutError:
@@ -101,16 +105,14 @@ def _exchange(conversation: "Conversation", seconds: float) -> "bytes | None":
     return None
 
 
-def _send(text: bytes, seconds: float) -> None:
-    for at in range(0, len(text), NEVER_BLOCKS):
-        timed.write_all(1, text[at:at + NEVER_BLOCKS], seconds)
-
-
 def _say_goodbye(text: bytes) -> None:
+    sender = send.Sender(1)
     try:
-        _send(text, 1)
+        sender.write_all(text, 1)
     except OSError:                             # not interested; a timeout is one of these too
         return
+    finally:
+        sender.close()
 
 
 def _linger() -> None:
