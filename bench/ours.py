@@ -26,6 +26,7 @@ class Warm:
     """Everything warm: vq-tcpserver's workers, local services, delivering processes kept per uid."""
 
     name = "warm"
+    part = 1
     server = "{home}/bin/vq-tcpserver"
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -104,4 +105,5 @@ class Cold(Warm):
     """The same with the real tcpserver, which starts a vq-smtpd for each connection."""
 
     name = "cold"
+    part = 4
     server = "/usr/bin/tcpserver"

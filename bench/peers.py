@@ -71,6 +71,7 @@ class Postfix:
     name = "postfix"
     extra = ""
     pop_port = 0
+    part = 1
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -164,6 +165,7 @@ class Dovecot:
     """Debian's Dovecot below `folder`, POP3 only: the same users, Maildirs and hash; the rest as shipped."""
 
     name = "dovecot"
+    part = 1
     extra = ""
 
     def __init__(self, folder: pathlib.Path) -> None:

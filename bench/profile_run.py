@@ -26,7 +26,7 @@ def report(system: "end_to_end.System", sessions: int, each: int, size: int) -> 
         try:
             time.sleep(1)
             before, sent, start = snapshot(system.pids), measure.arrived(system.maildirs), time.monotonic()
-            spies = [Spy(pid) for pid in busiest(quiet, before)] if SPY.exists() else []
+            spies = [Spy(pid, before[pid].name) for pid in busiest(quiet, before)] if SPY.exists() else []
             time.sleep(SECONDS)
             after, count = snapshot(system.pids), measure.arrived(system.maildirs) - sent
             took = time.monotonic() - start
@@ -110,16 +110,16 @@ def show(before: "dict[int, Process]", after: "dict[int, Process]", count: int, 
 class Spy:
     """py-spy on one process for nearly as long as the load lasts."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, name: str) -> None:
         self._pid = pid
-        self._name = snapshot([pid])[pid].name
+        self._name = name
         self._out = tempfile.NamedTemporaryFile(prefix="vqbench.")  # noqa: SIM115  closed by show()
         self._process = subprocess.Popen(
             [str(SPY), "record", "-d", str(int(SECONDS) - 1), "-r", "200", "-f", "raw", "-o", self._out.name, "--pid",
              str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def show(self) -> None:
-        """The functions that take most of the time in which the process did not sleep."""
+        """The functions that take most of the time in which the process did not sleep; waiting for the disk is not sleep."""
         self._process.wait(30)
         own: collections.Counter[str] = collections.Counter()
         below: collections.Counter[str] = collections.Counter()
