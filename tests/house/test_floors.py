@@ -12,9 +12,9 @@ FLOORS = {
     "formats": (BOTTOM | {"formats"}, {"time", "zlib"}),      # gmtime and crc32: no clock, no files
     "proto": (BOTTOM | {"formats", "proto"}, set()),
     "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
-                                         "ctypes"}),
+                                         "ctypes", "resource"}),
     "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
-                                                               "_md5", "_operator", "zlib", "sys", "ctypes"}),
+                                                               "_md5", "_operator", "zlib", "sys", "ctypes", "resource"}),
     "dispatch": (BOTTOM | {"vqhome", "formats", "unix", "store", "dispatch"}, {"time", "heapq", "_collections"}),
     "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch"}, {"errno", "time", "_signal"}),
     "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "prog", "warm"},

@@ -24,11 +24,12 @@ STANDARDS   qmail-lspawn(8)
 """
 
 import stat
+import time
 
 from vqmail import codes, vqhome
 from vqmail.formats import delivery, job
 from vqmail.store import roles, users
-from vqmail.unix import calls, chain, fd, log, loop
+from vqmail.unix import calls, chain, fd, limits, log, loop
 from vqmail.warm import pool, registry
 
 TYPE_CHECKING = False
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
 ID_LIMIT = 100                  # bytes of a message's name, its NUL among them
+IDLE = 60.0                     # seconds after which a process without work goes
 WORKERS = 500                   # processes kept; a site with more busy uids than that waits for forks
 
 
@@ -44,6 +46,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     if len(argv) != 2:
         raise codes.GiveUp("usage: vq-lspawn aliasempty")
     chain.make_resident(registry.programs())
+    limits.raise_files()
     return Spawner(argv[1], env).run()
 
 
@@ -61,13 +64,15 @@ class Spawner:
         self._running: dict[int, _Output] = {}
         self._reports: list[bytes] = []
         self._open = True
+        self._trim_at = 0.0
 
     def run(self) -> int:
         """Serve descriptor 0 until its end, then finish what runs."""
         fd.write_all(1, b"%c" % delivery.SPAWN)
         self._loop.watch(0, self._receive)
         while self._open or self._running:
-            self._loop.turn(None)
+            self._loop.turn(IDLE)
+            self._rest(time.monotonic())
             if self._reports:
                 reports, self._reports = self._reports, []
                 try:
@@ -75,6 +80,12 @@ class Spawner:
                 except OSError:                 # vq-send is gone; what was started is still delivered
                     continue
         return codes.OK
+
+    def _rest(self, now: float) -> None:
+        """Now and then, let go of the processes of users who get no mail just now."""
+        if now >= self._trim_at:
+            self._trim_at = now + IDLE
+            self._pool.trim(0, now - IDLE)
 
     def _receive(self) -> None:
         data = calls.read(0, 65536)
