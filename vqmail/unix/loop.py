@@ -1,6 +1,9 @@
-"""One process, many descriptors: call back whoever's descriptor is ready."""
+"""One process, many descriptors: call back whoever's descriptor is ready, or waits for a signal."""
 
+import _signal
 import select
+
+from vqmail.unix import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,12 +19,28 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[], object]] = {}
+        self._by_signal: dict[int, Callable[[], object]] = {}
 
     def watch(self, fd: int, handler: "Callable[[], object]", events: int = READ) -> None:
         """Call `handler` whenever `fd` is ready, or its other end is gone.  PermissionError for a plain file:
         that is always ready, just read it."""
         self._epoll.register(fd, events)
         self._handlers[fd] = handler
+
+    def watch_signal(self, number: int, handler: "Callable[[], object]") -> None:
+        """Call `handler` when the signal `number` has come: from turn(), not in the middle of something.  Only one loop
+        of a process may do so."""
+        if not self._by_signal:
+            caught, noted = calls.pipe2(calls.O_CLOEXEC | calls.O_NONBLOCK)
+            _signal.set_wakeup_fd(noted, warn_on_full_buffer=False)     # the interpreter writes the numbers there
+            self.watch(caught, lambda: self._signalled(caught))
+        self._by_signal[number] = handler
+        _signal.signal(number, lambda _number, _frame: None)
+
+    def _signalled(self, caught: int) -> None:
+        for number in set(calls.read(caught, 4096)):
+            if number in self._by_signal:
+                self._by_signal[number]()
 
     def change(self, fd: int, events: int) -> None:
         """From now on these events count for `fd`."""

@@ -15,7 +15,6 @@ from vqmail.warm import connection, pool, registry, stale, worker
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from types import FrameType
 
     from vqmail.unix.chain import Env
     from vqmail.warm.tcpoptions import Options
@@ -52,12 +51,9 @@ class Server:
 
     def run(self) -> int:
         """Accept until told to stop.  Who is being served then is served on, by the workers or children alone."""
-        wake_out, wake_in = calls.pipe2(calls.O_CLOEXEC | calls.O_NONBLOCK)
-        _signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
-        _signal.signal(_signal.SIGTERM, self._stop)
+        self._loop.watch_signal(_signal.SIGTERM, self._stop)
         if not self._connections.warm:
-            _signal.signal(_signal.SIGCHLD, lambda _number, _frame: None)
-        self._loop.watch(wake_out, lambda: self._wake(wake_out))
+            self._loop.watch_signal(_signal.SIGCHLD, self._reap)
         gc.collect()
         gc.freeze()
         self._say_status()
@@ -68,7 +64,7 @@ class Server:
         self._write_log()
         return codes.OK
 
-    def _stop(self, _number: int, _frame: "FrameType | None") -> None:
+    def _stop(self) -> None:
         self._stopping = True
 
     def _regulate(self, now: float) -> "float | None":
@@ -100,6 +96,8 @@ class Server:
         taken = []
         if self._library.changed():
             self._stopping = True               # but whoever waits at the door is let in
+            if not self._options.quiet:
+                log.line(connection.NAME, "the library was renewed; leaving, to be started again")
         while self._running < self._options.limit:
             try:
                 taken.append(sockets.accept_from_afar(self._listener))
@@ -148,8 +146,7 @@ class Server:
         finally:
             calls._exit(codes.TEMPORARY)        # never back into the parent's loop
 
-    def _wake(self, wake_out: int) -> None:
-        calls.read(wake_out, 4096)
+    def _reap(self) -> None:
         while self._children:
             pid, status = calls.waitpid(-1, calls.WNOHANG)
             if pid == 0:

@@ -4,6 +4,8 @@ It is asked by the owner of a domain, whose vq-local ran `| virtmailfilter`.  It
 domains whose owner the caller is, as the kernel knows him; it never opens the message.
 """
 
+import _signal
+
 from vqmail import codes
 from vqmail.formats import job
 from vqmail.store import desk
@@ -27,10 +29,11 @@ def listen() -> "socket":
 
 
 def serve(listener: "socket", number: int) -> int:
-    """Serve until killed."""
+    """Serve until TERM."""
     service = Service(listener)
-    while True:
-        service.turn()
+    while service.turn():
+        pass
+    return codes.OK
 
 
 class Service:
@@ -42,11 +45,21 @@ class Service:
         self._listener = listener
         self._desk = desk.Desk()
         self._clients = 0
+        self._leaving = False
         self._loop.watch(listener.fileno(), self._accept)
+        self._loop.watch_signal(_signal.SIGTERM, self._leave)
 
-    def turn(self) -> None:
-        """One look around."""
+    def turn(self) -> bool:
+        """One look around; whether there is more to come: not after TERM, once all deliveries have ended."""
         self._loop.turn(None)
+        return bool(self._clients) or not self._leaving
+
+    def _leave(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self._accept()                      # who has connected already is still served
+            self._loop.forget(self._listener.fileno())
+            self._listener.close()
 
     def _accept(self) -> None:
         while self._clients < CLIENTS:
@@ -91,7 +104,7 @@ class Service:
         except OSError:                         # the caller did not wait
             log.line(b"virtmailfilter", "nobody waits for the answer %d" % code)
         sock.close()
-        if self._clients == CLIENTS:
+        if self._clients == CLIENTS and not self._leaving:
             self._loop.watch(self._listener.fileno(), self._accept)
         self._clients -= 1
 

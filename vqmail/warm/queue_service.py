@@ -4,6 +4,7 @@ While one batch is being synced the next one gathers in the kernel's buffers; a 
 the disk always has work.  A caller is who the kernel says: its uid stands in the message's first line.
 """
 
+import _signal
 import time
 
 from vqmail import codes
@@ -21,7 +22,7 @@ LIFETIME = 86_400               # seconds a message may take to arrive, as qmail
 
 
 def serve(listener: "socket", number: int) -> int:
-    """Take messages until killed.  `number` tells the processes of the service apart."""
+    """Take messages until TERM.  `number` tells the processes of the service apart."""
     # ---- root above, the queue's owner below ----
     priv.drop_to(*roles.ids(roles.QUEUE))
     calls.umask(0o033)
@@ -43,11 +44,13 @@ class Service:
         self._send = roles.ids(roles.SEND)[0]
         self._daemon = roles.ids(roles.DAEMON)[0]
         self._qp = number * 1_000_000 + calls.getpid()
+        self._leaving = False
         self._loop.watch(listener.fileno(), self._accept)
+        self._loop.watch_signal(_signal.SIGTERM, self._leave)
 
     def run(self) -> None:
-        """Never returns."""
-        while True:
+        """Until TERM, and then until the messages that have begun to arrive are committed or given up."""
+        while self._clients or not self._leaving:
             self._loop.turn(60)
             while self._ready:
                 batch, self._ready = self._ready, []
@@ -67,9 +70,16 @@ class Service:
 
     def gone(self, client: "_Client") -> None:
         """This client is finished with."""
-        if len(self._clients) >= CLIENTS:
+        if len(self._clients) >= CLIENTS and not self._leaving:
             self._loop.watch(self._listener.fileno(), self._accept)
         self._clients.discard(client)
+
+    def _leave(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self._accept()                      # who has connected already is still served
+            self._loop.forget(self._listener.fileno())
+            self._listener.close()
 
     def _accept(self) -> None:
         while True:

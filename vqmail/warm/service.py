@@ -13,9 +13,12 @@ Listens on a local socket in run/ and does what the command of the same name is 
 Who the caller is comes from the kernel, not from the caller.  While a service is down its command
 fails for now, and nothing is lost.
 
+Ends after TERM, and to be started again when setup has renewed the library; callers that are
+connected then are served on.
+
 FILES       run/queue/socket, run/virtmailfilter/socket
 
-EXIT        0   stopped by TERM
+EXIT        0   stopped by TERM, or the library was renewed
             100 wrong usage
             111 cannot start; one of its processes died
 
@@ -28,11 +31,13 @@ import gc
 
 from vqmail import codes
 from vqmail.unix import calls, chain, log
-from vqmail.warm import filter_service, queue_service, registry
+from vqmail.warm import filter_service, queue_service, registry, stale
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
+
+LOOK = 5                        # seconds between two looks at the library
 
 SERVICES = {
     b"queue": (queue_service.listen, queue_service.serve, queue_service.PROCESSES),
@@ -53,10 +58,17 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     gc.collect()
     gc.freeze()
     children: list[int] = []
+    library = stale.Watch()
+
+    def look(*_: object) -> None:
+        if library.changed():
+            log.line(b"vq-service", b"%s: the library was renewed; leaving, to be started again" % argv[1])
+            stop()
+        _signal.alarm(LOOK)
 
     def stop(*_: object) -> None:
         for each in children:
-            calls.kill(each, _signal.SIGTERM)
+            calls.kill(each, _signal.SIGTERM)   # they finish what they have
         calls._exit(codes.OK)
 
     for number in range(processes):
@@ -65,6 +77,8 @@ def main(argv: "list[bytes]", env: "Env") -> int:
             calls._exit(_child(serve, listener, number))
         children.append(pid)
     _signal.signal(_signal.SIGTERM, stop)
+    _signal.signal(_signal.SIGALRM, look)
+    _signal.alarm(LOOK)
     log.line(b"vq-service", b"%s: ready" % argv[1])
     pid, status = calls.waitpid(-1, 0)          # they do not end: one that does takes all down, to be started afresh
     children.remove(pid)
