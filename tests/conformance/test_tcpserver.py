@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -622,6 +623,34 @@ def test_workers_that_keep_dying_do_not_make_it_fork_like_mad(start, probe):
     server.wait_for("^tcpserver: warning: [0-9]+ workers died in a second; no connection is taken for the next$")
 
     World(server).end()     # and then it goes on
+
+
+# fills the table of descriptors, but for some, before it becomes the server
+FULL = """
+import os, resource, sys
+while (number := os.open("/dev/null", os.O_RDONLY)) < 400:
+    os.set_inheritable(number, True)
+resource.setrlimit(resource.RLIMIT_NOFILE, (412, 412))
+os.close(number)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_too_few_descriptors_are_reported_and_outlived(home, probe, tmp_path):
+    wrapper = tmp_path / "full"
+    wrapper.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{FULL}' {home.bin(OURS)} \"$@\"\n")
+    wrapper.chmod(0o755)
+    server = Server(tmp_path, str(wrapper), "-H", "-l", "0", "127.0.0.1", "0", probe)
+    try:
+        socks = [server.connect() for _ in range(15)]
+        server.wait_for("^tcpserver: warning: cannot take a connection: Too many open files; is the limit of open files")
+        for each in socks:
+            each.close()
+        server.wait_for("^tcpserver: status: 0/40$", 2)
+
+        World(server).end()
+    finally:
+        server.stop()
 
 
 def test_workers_end_with_a_server_that_was_killed(start, probe):

@@ -45,6 +45,11 @@ def _is_clear(secret: bytes, clear: bytes, timestamp: bytes) -> bool:
     return _same(secret, clear) or (bool(timestamp) and _same(secret, digest))
 
 
+def load() -> None:
+    """Have crypt(3) in memory before many processes are forked that want it."""
+    _crypt(b"", NOBODY)
+
+
 def _same(one: bytes, other: bytes) -> bool:
     from _operator import _compare_digest  # hmac's, without hmac
 

@@ -23,6 +23,7 @@ SPARE = 4                       # idle workers that are kept however long there 
 IDLE = 60.0                     # seconds that the others are kept
 DEATHS = 10                     # workers that may die in a second; then we take a breath
 BREATH = 1.0                    # seconds
+AT_ONCE = 8                     # connections taken before they are served: each holds a descriptor meanwhile
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -93,12 +94,12 @@ class Server:
         return IDLE / 10
 
     def _accept(self) -> None:
-        taken = []
+        taken: list[tuple[int, tuple[str, int]]] = []
         if self._library.changed():
             self._stopping = True               # but whoever waits at the door is let in
             if not self._options.quiet:
                 log.line(connection.NAME, "the library was renewed; leaving, to be started again")
-        while self._running < self._options.limit:
+        while self._running < self._options.limit and len(taken) < AT_ONCE:
             try:
                 taken.append(sockets.accept_from_afar(self._listener))
             except BlockingIOError:
@@ -126,6 +127,8 @@ class Server:
             self._ended(pid, code << 8 if code >= 0 else -code)
 
         pid = self._pool.submit(None, connection.announce(remote), [descriptor], done)
+        if not pid:                             # no process to be had; the pool has said why
+            self._paused_until = time.monotonic() + BREATH
 
     def _start(self, descriptor: int, remote: "tuple[str, int]") -> None:
         try:

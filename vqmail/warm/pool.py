@@ -92,12 +92,16 @@ class Pool:
                 self._bury(free[0])
 
     def _start(self, who: "Who") -> "_Worker | None":
-        ours, theirs = sockets.pair()
+        try:
+            ours, theirs = sockets.pair()
+        except OSError as error:
+            log.line(b"pool", "cannot start a worker: %s; see ulimit -n" % error.strerror)
+            return None
         gc.freeze()                             # the child does not copy pages only to count references
         try:
             pid = calls.fork()
         except OSError as error:
-            log.line(b"pool", "cannot fork: %s" % error.strerror)
+            log.line(b"pool", "cannot fork: %s; see ulimit -u" % error.strerror)
             ours.close()
             theirs.close()
             return None
@@ -116,9 +120,10 @@ class Pool:
             # ---- root above, the job's uid below ----
             if who is not None:
                 priv.drop_to(*who)
-            sock_fd = calls.dup(sock.fileno())
             kind = type(sock)
-            calls.dup2(sock_fd, 3, inheritable=False)
+            number = sock.detach()
+            if number != 3:
+                calls.dup2(number, 3, inheritable=False)
             calls.closerange(4, 1 << 20)        # the sockets of other workers, the listener, the loop
             self._serve(kind(fileno=3))
         except codes.Failure as failure:

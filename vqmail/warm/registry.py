@@ -1,6 +1,7 @@
 """The programs that run warm: command name to main."""
 
 from vqmail.prog import checkpassword, local, pop3d, popup, smtpd, virtmaildelivery, virtmailfilter
+from vqmail.store import passwords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def programs() -> "dict[bytes, Main]":
 
 def network() -> "dict[bytes, Main]":
     """What a process at a port of the network has loaded."""
+    passwords.load()
     return {
         b"vq-smtpd": smtpd.main,
         b"vq-popup": popup.main,

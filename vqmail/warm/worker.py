@@ -98,4 +98,8 @@ class Keep:
 
 
 def _aside(number: int) -> int:
-    return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, OWN)
+    try:
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, OWN)
+    except OSError as error:
+        raise codes.TryLater("a worker cannot have descriptor %d: %s; ulimit -n must be above %d" % (
+            OWN, error.strerror, OWN + 10)) from None
