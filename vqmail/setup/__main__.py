@@ -5,11 +5,15 @@ usage: python -m vqmail.setup [--check] HOME
 
 import os
 import pathlib
+import re
 import socket
+import stat
 import subprocess
 import sys
 
 from vqmail.setup import check, hier, install, services
+
+PLAIN = re.compile(r"/[A-Za-z0-9._+/-]+")       # a home that needs no quoting in scripts and tables
 
 
 def main(arguments: "list[str]") -> int:
@@ -40,6 +44,16 @@ def _objection(home: pathlib.Path) -> str:
     """Why we must not install here, or an empty string."""
     if os.geteuid() != 0:
         return "make setup must be run by root: it makes users, and gives files to them"
+    if not PLAIN.fullmatch(str(home)):
+        return f"{home} has characters that scripts stumble over; choose another home: make setup VQHOME=/var/vqmail"
+    for parent in home.parents:
+        if parent.exists() and not parent.stat().st_mode & 0o001:
+            return (f"the users under whom the programs run may not enter {parent} (mode "
+                    f"{stat.S_IMODE(parent.stat().st_mode):o}); chmod a+x it, or choose another home: "
+                    "make setup VQHOME=/var/vqmail")
+    if not install.open_to_all(pathlib.Path(install.interpreter())):
+        return (f"the users under whom the programs run may not run {install.interpreter()}; install a Python for "
+                "everybody, and make setup PYTHON=/that/python3")
     for name in ("bin/qmail-send", "bin/qmail-queue"):
         if os.path.lexists(home / name):
             return f"{home} is the home of a qmail ({name} is there); choose another: make setup VQHOME=/var/vqmail"

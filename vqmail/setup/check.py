@@ -6,6 +6,7 @@ Every complaint names the path, what is, what should be, and what mends it.
 import grp
 import pathlib
 import pwd
+import shutil
 import stat
 
 from vqmail.setup import hier, install, services
@@ -16,7 +17,8 @@ SOURCE = pathlib.Path(__file__).parent.parent
 def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
     """What is wrong with the installation in `home`; empty when it is right."""
     found: list[str] = []
-    kinds = ([(path, stat.S_IFDIR | mode, owner, group) for path, mode, owner, group in hier.DIRECTORIES]
+    directories = hier.DIRECTORIES + services.directories()
+    kinds = ([(path, stat.S_IFDIR | mode, owner, group) for path, mode, owner, group in directories]
              + [(path, stat.S_IFREG | mode, owner, group) for path, mode, owner, group, _ in hier.FILES]
              + [(path, stat.S_IFIFO | mode, owner, group) for path, mode, owner, group in hier.FIFOS])
     for path, mode, owner, group in kinds:
@@ -31,11 +33,20 @@ def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
         found += [f"{home}/service/{name}/env/{setting} is missing; make setup writes it"
                   for setting in settings if not (home / "service" / name / "env" / setting).is_file()]
     for source in SOURCE.rglob("*.py"):
-        target = home / "lib/vqmail" / source.relative_to(SOURCE)
-        found += _compare(target, source.read_text(), None, root)
-    found += [f"{home}/control/me is missing; echo the name of this host into it"
-              for _ in range(not (home / "control/me").is_file())]
-    return found
+        found += _compare(home / "lib/vqmail" / source.relative_to(SOURCE), source.read_text(), 0o644, root)
+    for each in (home / "lib").rglob("*"):
+        found += _look(each, stat.S_IFDIR | 0o755 if each.is_dir() else stat.S_IFREG | 0o644, root)
+    if not (home / "control/me").is_file():
+        found.append(f"{home}/control/me is missing; echo the name of this host into it")
+    if not (home / "users/cdb").is_file():
+        found.append(f"{home}/users/cdb is missing; run {home}/bin/vq-newu")
+    return list(dict.fromkeys(found))
+
+
+def _of_programs(home: pathlib.Path) -> "list[str]":
+    """Programs of daemontools that the service directories run, and that are not there."""
+    return [f"{name} is not there, which {home}/service/*/run needs; install daemontools"
+            for name in ("svscan", "envdir", "setuidgid", "multilog") if not shutil.which(name, path=services.PATH)]
 
 
 def _look(path: pathlib.Path, mode: int, owner: "tuple[int, int]") -> "list[str]":
@@ -54,14 +65,12 @@ def _look(path: pathlib.Path, mode: int, owner: "tuple[int, int]") -> "list[str]
     return found
 
 
-def _compare(path: pathlib.Path, text: str, mode: "int | None", owner: "tuple[int, int]") -> "list[str]":
+def _compare(path: pathlib.Path, text: str, mode: int, owner: "tuple[int, int]") -> "list[str]":
     if not path.is_file():
         return [f"{path} is missing; make setup makes it"]
-    found = [] if mode is None else _look(path, stat.S_IFREG | mode, owner)
+    found = _look(path, stat.S_IFREG | mode, owner)
     if path.read_text() != text:
         found.append(f"{path} is not what this version installs; make setup renews it")
-    if path.stat().st_mode & 0o022 or path.stat().st_uid != owner[0]:
-        found.append(f"{path} can be changed by others than {_names(*owner)}; make setup mends that")
     return found
 
 
@@ -79,7 +88,10 @@ def _names(uid: int, gid: int) -> str:
 
 def main(home: pathlib.Path, ids: install.Ids) -> int:
     """Print what is wrong; the exit code."""
-    found = complaints(home, ids)
+    try:
+        found = complaints(home, ids) + _of_programs(home)
+    except KeyError as error:                   # no such user or group
+        found = [f"{error.args[0]}; make setup makes the users and groups"]
     for each in found:
         print(each)
     if not found:

@@ -134,7 +134,14 @@ def _install_library(library: pathlib.Path, ids: Ids) -> None:
             fresh.rename(target)
         else:
             shutil.copy(source, target)
+    _own(library, ids)                          # what is compiled takes its mode from its source
     compileall.compile_dir(library, quiet=2, force=True)
+    _own(library, ids)
+
+
+def _own(library: pathlib.Path, ids: Ids) -> None:
+    """All of the library can be read by everybody, whatever modes it had where it came from."""
     for folder, _, files in os.walk(library):
-        for each in (folder, *(os.path.join(folder, name) for name in files)):
+        for each, mode in ((folder, 0o755), *((os.path.join(folder, name), 0o644) for name in files)):
             os.chown(each, *ids.of(hier.OWNER, hier.GROUP))
+            os.chmod(each, mode)

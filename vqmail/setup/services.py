@@ -42,16 +42,21 @@ exec vq-service virtmailfilter
 """,
 }
 
+# where the programs of daemontools and ucspi-tcp may be
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/command"
+
 HEAD = """\
 #!/bin/sh
 # Made by vqmail's setup; change the files in env/ rather than this one.
 exec 2>&1
-PATH={home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH={home}/bin:{path}
 export PATH
 """
 
 LOG_RUN = """\
 #!/bin/sh
+PATH={path}
+export PATH
 exec setuidgid qmaill multilog t s1000000 n20 ./main
 """
 
@@ -59,7 +64,7 @@ exec setuidgid qmaill multilog t s1000000 n20 ./main
 def run_script(name: str, home: pathlib.Path) -> str:
     """The text of service/`name`/run: the settings come from env/, by a second start of the script under envdir."""
     again = '[ -n "$VQ_ENV" ] || exec env VQ_ENV=1 envdir ./env ./run\nunset VQ_ENV\n'
-    return HEAD.format(home=home) + again + RUN[name].format(home=home)
+    return HEAD.format(home=home, path=PATH) + again + RUN[name].format(home=home)
 
 
 def files(home: pathlib.Path) -> "list[tuple[str, str, int]]":
@@ -67,30 +72,35 @@ def files(home: pathlib.Path) -> "list[tuple[str, str, int]]":
     found = []
     for name in RUN:
         found += [(f"service/{name}/run", run_script(name, home), 0o755),
-                  (f"service/{name}/log/run", LOG_RUN, 0o755)]
+                  (f"service/{name}/log/run", LOG_RUN.format(path=PATH), 0o755)]
+    return found
+
+
+def directories() -> "list[tuple[str, int, str, str]]":
+    """(path, mode, owner, group) of the directories below service/, parents first."""
+    found = []
+    for name in SETTINGS:
+        found += [(f"service/{name}{below}", 0o755, hier.OWNER, hier.GROUP) for below in ("", "/env", "/log")]
+        found.append((f"service/{name}/log/main", 0o755, hier.LOG, hier.NOFILES))
     return found
 
 
 def install(home: pathlib.Path, ids: Ids) -> None:
     """Make or renew the service directories; settings and logs that are there stay."""
     owner = ids.of(hier.OWNER, hier.GROUP)
+    for folder, mode, user, group in directories():
+        (home / folder).mkdir(exist_ok=True)
+        (home / folder).chmod(mode)
+        os.chown(home / folder, *ids.of(user, group))
     for name, settings in SETTINGS.items():
-        service = home / "service" / name
-        for folder in (service, service / "env", service / "log"):
-            _directory(folder, owner, 0o755)
-        _directory(service / "log/main", ids.of(hier.LOG, hier.NOFILES), 0o755)
         for setting, value in settings.items():
-            path = service / "env" / setting
+            path = home / "service" / name / "env" / setting
             if not path.exists():
                 path.write_text(value + "\n")
                 os.chown(path, *owner)
     for name, text, mode in files(home):
-        (home / name).write_text(text)
-        (home / name).chmod(mode)
-        os.chown(home / name, *owner)
-
-
-def _directory(path: pathlib.Path, owner: "tuple[int, int]", mode: int) -> None:
-    path.mkdir(exist_ok=True)
-    path.chmod(mode)
-    os.chown(path, *owner)
+        fresh = home / (name + ".new")          # supervise may start the script while it is being written
+        fresh.write_text(text)
+        fresh.chmod(mode)
+        os.chown(fresh, *owner)
+        fresh.replace(home / name)
