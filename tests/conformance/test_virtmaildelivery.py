@@ -139,12 +139,19 @@ def test_a_maildir_whose_folder_is_a_file(domain: Domain, folder: str, words: by
     b"S: x\n\n" + b"y" * 8193 + b"From z\n",
     b"S: x\n\n" + b"y" * 8185 + b"From z\n",
     b"S: x\n\na\0b\0\n\0", bytes(range(256)) * 1000,                # D4: NUL and 8-bit
-    b"", b"\n",                                                     # D5: empty
+    b"\n",                                                          # D5: empty
     b"a\r\nb\rc\r\n",
 ])
 def test_the_message_is_kept_byte_for_byte(domain: Domain, message: bytes) -> None:
     assert domain.deliver(b"bob", b"home/bob", message=message).code == 0
     assert domain.new() == [HEAD + message]
+
+
+def test_an_empty_message_is_a_filter_that_failed(domain: Domain) -> None:
+    outcome = domain.deliver(b"bob", b"home/bob", message=b"")
+
+    assert (outcome.code, outcome.output) == (111, b"the message is empty; did a program in front of us fail?\n")
+    assert domain.new() == []
 
 
 def test_many_at_once_overwrite_nothing(domain: Domain) -> None:            # D6

@@ -8,6 +8,7 @@ WRITES      1   why it was not delivered
 
 The current directory is the domain's; homedir is relative to it even if it begins with a slash.  The Maildir is made
 where the home is there and it is not.  The message is kept byte for byte after RPLINE and DTLINE.
+An empty message is what a filter leaves that failed in front of us in a pipe: it is not delivered.
 
 ENVIRONMENT DTLINE  the Delivered-To line
             RPLINE  the Return-Path line
@@ -58,7 +59,11 @@ def _deliver(argv: "list[bytes]", env: "Env") -> None:
     try:
         _enter(argv[2])
         _make_missing(argv[2])
-        maildir.deliver(MAILDIR, _message(head))
+        rest = fd.rest(0)
+        start = next(rest, b"")
+        if not start:                           # what a queue delivers has at least its Received line
+            raise codes.TryLater("the message is empty; did a program in front of us fail?")
+        maildir.deliver(MAILDIR, _message(head + start, rest))
     except maildir.Undelivered as why:
         raise codes.TryLater("%s: %s" % (STEPS[why.step], why)) from None
     finally:
@@ -109,7 +114,6 @@ def _shown(home: bytes) -> str:
     return (home.lstrip(b"/") + b"/" + MAILDIR).decode("utf-8", "replace")
 
 
-def _message(head: bytes) -> "Iterator[bytes]":
-    rest = fd.rest(0)
-    yield head + next(rest, b"")
+def _message(start: bytes, rest: "Iterator[bytes]") -> "Iterator[bytes]":
+    yield start
     yield from rest
