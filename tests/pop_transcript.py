@@ -16,7 +16,7 @@ GREETING = b"+OK pop.example.test\r\n"
 PASSWORD = b"one two "
 MESSAGES = {                    # name: (the file, as it goes over the line, octets)
     "1700000001.first": (b"A: b\n\n.dot\n", [b"A: b\r\n", b"\r\n", b"..dot\r\n"], 14),
-    "1700000002.second": (b"C: d\r\n\none\nno end", [b"C: d\r\n", b"\r\n", b"one\r\n", b"no end\r\n"], 20),
+    "1700000002.second": (b"C: d\r\n\none\nno end", [b"C: d\r\n", b"\r\n", b"one\r\n", b"no end\r\n"], 21),
     "1700000003.empty": (b"", [], 0),
 }
 
