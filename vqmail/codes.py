@@ -32,6 +32,7 @@ QUEUE_CANNOT_EXEC = 120
 # checkpassword's codes, QMAIL interface 16.2
 PASSWORD_WRONG = 1
 PASSWORD_MISUSED = 2
+PASSWORD_NOBODY = 3             # asked without a password, as Dovecot does
 
 # qmail-getpw's codes, QMAIL interface 7.4
 GETPW_NO_HOME = 115             # a home that could not be looked at
