@@ -154,6 +154,7 @@ class Conversation:
         self._client = reception.Client(settings, env)
         self._session = smtp.Session(settings.greeting, self._client.limit)
         self._message: reception.Message | None = None
+        self._objection = b""
         self._accepted = self._refused = 0
         if not self._client.may_send:
             self._log(b"accepts no mail: there is no control/rcpthosts; put the domains to receive for into it")
@@ -171,10 +172,24 @@ class Conversation:
 
     def queue(self) -> None:
         """Hand the complete message to the queue, tell the client, and go on."""
+        self.hand_over()
+        self.queued()
+
+    def hand_over(self) -> int:
+        """Give the complete message to the queue.  Returns a descriptor that is ready when queued() need not wait,
+        -1 if there is none."""
+        assert self._message is not None
+        self._objection = self._message.objection()
+        if self._objection:
+            return -1
+        return self._message.submission.begin(self._session.sender or b"", self._session.recipients)
+
+    def queued(self) -> None:
+        """Tell the client what became of the message, and go on."""
         assert self._message is not None
         sender, recipients = self._session.sender or b"", self._session.recipients
-        objection = self._message.objection()
-        queued = self._message.submission.finish(sender, recipients) if not objection else b""
+        objection = self._objection
+        queued = self._message.submission.answer() if not objection else b""
         what = b"bytes %d sender <%s> recipients %d" % (self._message.size, quoting.quote(sender), len(recipients))
         if objection or queued:
             answer = REPLIES[objection] if objection else reply.queue(queued)

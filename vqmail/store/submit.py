@@ -53,7 +53,16 @@ class Submission:
 
     def finish(self, sender: bytes, recipients: "list[bytes]") -> bytes:
         """Give the envelope and wait.  b"" when the message is on the disk, else D or Z and why."""
-        code, self.qp, custom = self._way.finish(envelope.encode(sender, recipients))
+        self.begin(sender, recipients)
+        return self.answer()
+
+    def begin(self, sender: bytes, recipients: "list[bytes]") -> int:
+        """Give the envelope.  Returns a descriptor that is ready when answer() need not wait, -1 if there is none."""
+        return self._way.begin(envelope.encode(sender, recipients))
+
+    def answer(self) -> bytes:
+        """Wait for what finish() returns."""
+        code, self.qp, custom = self._way.answer()
         return answers.queue(code, custom)
 
     def close(self) -> None:
@@ -66,6 +75,7 @@ class _Direct:
         uid = calls.getuid()
         self._entry: queue.Entry | None = queue.Entry(uid, b"by uid %d" % uid, calls.getpid(), time.time())
         self._failure = 0
+        self._text = b""
 
     def write(self, data: bytes) -> None:
         if self._entry is not None and not self._failure:
@@ -74,12 +84,16 @@ class _Direct:
             except queue.Refused as refused:
                 self._failure = refused.code
 
-    def finish(self, text: bytes) -> "tuple[int, int, bytes]":
+    def begin(self, text: bytes) -> int:
+        self._text = text
+        return -1
+
+    def answer(self) -> "tuple[int, int, bytes]":
         entry, self._entry = self._entry, None
         assert entry is not None
         code = self._failure
         if not code:
-            code = enter(entry, text, None)
+            code = enter(entry, self._text, None)
         else:
             entry.abandon()
         return code, entry.qp, b""
@@ -134,14 +148,17 @@ class _Program:
             except OSError:
                 self._broken = True
 
-    def finish(self, text: bytes) -> "tuple[int, int, bytes]":
-        pid = self._pid
+    def begin(self, text: bytes) -> int:
         self._message = _closed(self._message)
         try:
             fd.write_all(self._envelope, text)
         except OSError:
             self._broken = True
         self._envelope = _closed(self._envelope)
+        return -1
+
+    def answer(self) -> "tuple[int, int, bytes]":
+        pid = self._pid
         code = child.wait(pid)
         self._pid = 0
         calls.set_blocking(self._custom, False)         # a grandchild may still hold the other end
@@ -189,7 +206,7 @@ class _Service:
         else:
             self._send(self._message, data)
 
-    def finish(self, text: bytes) -> "tuple[int, int, bytes]":
+    def begin(self, text: bytes) -> int:
         try:
             if self._message < 0 and self._size + len(text) <= queuejob.INLINE:
                 sockets.send(self._socket, queuejob.encode(b"".join(self._pieces), text))
@@ -200,6 +217,12 @@ class _Service:
                 self._message = _closed(self._message)
                 self._send(self._envelope, text)
                 self._envelope = _closed(self._envelope)
+        except OSError:                                 # answer() will find out what that means
+            self._broken = True
+        return self._socket.fileno()
+
+    def answer(self) -> "tuple[int, int, bytes]":
+        try:
             code, qp = queuejob.decode_answer(self._socket.recv(64))
         except TimeoutError:
             return codes.QUEUE_TIMEOUT, 0, b""

@@ -10,7 +10,7 @@ import time
 
 from vqmail import codes
 from vqmail.unix import calls, chain, fd, log, loop, sockets
-from vqmail.warm import connection, pool, registry, stale, worker
+from vqmail.warm import connection, crew, pool, registry, sessions, stale, worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vqmail.unix.chain import Env
     from vqmail.warm.tcpoptions import Options
 
+CREW = 2                        # processes that serve many connections each
 SPARE = 4                       # idle workers that are kept however long there is nothing to do
 IDLE = 60.0                     # seconds that the others are kept
 DEATHS = 10                     # workers that may die in a second; then we take a breath
@@ -40,6 +41,9 @@ class Server:
         calls.umask(umask)
         self._pool = pool.Pool(self._loop, options.limit,
                                lambda sock: worker.serve(sock, self._connections.run, b".", umask))
+        # a program that mostly waits for its clients is served by a few processes, all clients together
+        self._crew = crew.Crew(self._loop, min(CREW, options.limit),
+                               lambda sock: sessions.serve(sock, self._connections)) if self._many(env) else None
         self._children: set[int] = set()
         self._running = 0
         self._lines: list[bytes] = []
@@ -49,6 +53,10 @@ class Server:
         self._trim_at = 0.0
         self._deaths = (0, 0.0)                 # of workers: how many before that moment
         self._library = stale.Watch()
+
+    def _many(self, env: "Env") -> bool:
+        """Whether one process can serve many clients: nothing in it has to wait for anybody but them."""
+        return (self._connections.is_program(sessions.NAME) and self._connections.quick and b"QMAILQUEUE" not in env)
 
     def run(self) -> int:
         """Accept until told to stop.  Who is being served then is served on, by the workers or children alone."""
@@ -71,12 +79,12 @@ class Server:
     def _regulate(self, now: float) -> "float | None":
         """Listen or not, as things are; how long to wait for something to happen."""
         deaths, since = self._deaths
-        if self._pool.deaths - deaths >= DEATHS and now >= self._paused_until:
+        if self._dead() - deaths >= DEATHS and now >= self._paused_until:
             log.line(connection.NAME, "warning: %d workers died in a second; no connection is taken for the next"
-                     % (self._pool.deaths - deaths))
+                     % (self._dead() - deaths))
             self._paused_until = now + BREATH
         if now >= since + BREATH:
-            self._deaths = (self._pool.deaths, now)
+            self._deaths = (self._dead(), now)
         listen = self._running < self._options.limit and now >= self._paused_until
         if listen != self._listening:
             self._listening = listen
@@ -92,6 +100,10 @@ class Server:
             self._trim_at = now + IDLE / 10
             self._pool.trim(SPARE, now - IDLE)
         return IDLE / 10
+
+    def _dead(self) -> int:
+        """How many workers have died."""
+        return self._pool.deaths + (self._crew.deaths if self._crew is not None else 0)
 
     def _accept(self) -> None:
         taken: list[tuple[int, tuple[str, int]]] = []
@@ -126,7 +138,10 @@ class Server:
         def done(code: int) -> None:
             self._ended(pid, code << 8 if code >= 0 else -code)
 
-        pid = self._pool.submit(None, connection.announce(remote), [descriptor], done)
+        if self._crew is not None:
+            pid = self._crew.submit(connection.announce(remote), descriptor, done)
+        else:
+            pid = self._pool.submit(None, connection.announce(remote), [descriptor], done)
         if not pid:                             # no process to be had; the pool has said why
             self._paused_until = time.monotonic() + BREATH
 

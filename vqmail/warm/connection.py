@@ -33,6 +33,10 @@ class Connections:
         self._main = chain.resident(options.program[0], env.get(b"PATH", b""))
         self._local_names: dict[bytes, bytes] = {}      # ours, not a client's: nothing of a connection is kept
 
+    def is_program(self, name: bytes) -> bool:
+        """Whether the program is our own `name`, without arguments."""
+        return self.warm and len(self._options.program) == 1 and self._options.program[0].rpartition(b"/")[2] == name
+
     @property
     def warm(self) -> bool:
         """Whether the program is one that is loaded here."""
@@ -68,16 +72,26 @@ class Connections:
         calls.dup2(descriptor, 0, inheritable=True)
         calls.dup2(descriptor, 1, inheritable=True)
         calls.close(descriptor)
-        ends = world.Ends(self._local_end(), remote)
+        return self.meet(remote, 0, calls.getpid())
+
+    @property
+    def quick(self) -> bool:
+        """Whether nothing is looked up for a connection that may take its time."""
         options = self._options
-        pid = b"%d" % calls.getpid()
+        return not (options.wants_name or options.wants_info or options.local_name is None)
+
+    def meet(self, remote: "tuple[str, int]", descriptor: int, number: int) -> "Env | None":
+        """Find out about the connection `descriptor`, which the log calls `number`; the program's environment, None if
+        a rule denies it.  TryLater or OSError on trouble."""
+        ends = world.Ends(self._local_end(descriptor), remote)
+        options = self._options
+        pid = b"%d" % number
         lines = b"tcpserver: pid %b from %b\n" % (pid, ends.remote_ip) if options.verbose else b""
-        slow = options.wants_name or options.wants_info or options.local_name is None
-        if lines and slow:
+        if lines and not self.quick:
             _write_log(lines)
             lines = b""
         if options.banner:
-            fd.write_all(1, options.banner)
+            fd.write_all(descriptor, options.banner)
         local_name = options.local_name if options.local_name is not None else self._local_name(ends.local_ip)
         name = world.name_of(ends.remote_ip, paranoid=options.paranoid) if options.wants_name else None
         info = world.info_of(ends, options.seconds) if options.wants_info else None
@@ -101,8 +115,8 @@ class Connections:
                 env.pop(variable, None)
         return env
 
-    def _local_end(self) -> "tuple[str, int]":
-        sock = _socket.socket(self._family, _socket.SOCK_STREAM, 0, 0)
+    def _local_end(self, descriptor: int) -> "tuple[str, int]":
+        sock = _socket.socket(self._family, _socket.SOCK_STREAM, 0, descriptor)
         try:
             if self._family == _socket.AF_INET and not self._options.keeps_ip_options:
                 try:

@@ -92,46 +92,13 @@ class Pool:
                 self._bury(free[0])
 
     def _start(self, who: "Who") -> "_Worker | None":
-        try:
-            ours, theirs = sockets.pair()
-        except OSError as error:
-            log.line(b"pool", "cannot start a worker: %s; see ulimit -n" % error.strerror)
+        started = spawn(who, self._serve)
+        if started is None:
             return None
-        gc.freeze()                             # the child does not copy pages only to count references
-        try:
-            pid = calls.fork()
-        except OSError as error:
-            log.line(b"pool", "cannot fork: %s; see ulimit -u" % error.strerror)
-            ours.close()
-            theirs.close()
-            return None
-        if pid == 0:
-            self._become(who, theirs)
-        theirs.close()
-        one = _Worker(who, pid, ours)
+        one = _Worker(who, *started)
         self._all.add(one)
-        self._loop.watch(ours.fileno(), lambda: self._answer(one))
+        self._loop.watch(one.sock.fileno(), lambda: self._answer(one))
         return one
-
-    def _become(self, who: "Who", sock: "socket") -> None:
-        """The child's side.  Never returns."""
-        try:
-            forget_signals()
-            # ---- root above, the job's uid below ----
-            if who is not None:
-                priv.drop_to(*who)
-            kind = type(sock)
-            number = sock.detach()
-            if number != 3:
-                calls.dup2(number, 3, inheritable=False)
-            calls.closerange(4, 1 << 20)        # the sockets of other workers, the listener, the loop
-            self._serve(kind(fileno=3))
-        except codes.Failure as failure:
-            log.line(b"pool", str(failure))
-        except BaseException as bug:  # noqa: BLE001  a child must never come back into its parent's loop
-            log.line(b"pool", "worker: %s: %s" % (type(bug).__name__, bug))
-        finally:
-            calls._exit(codes.TEMPORARY)
 
     def _answer(self, one: _Worker) -> None:
         try:
@@ -199,3 +166,48 @@ def forget_signals() -> None:
 def _close(descriptors: "list[int]") -> None:
     for each in descriptors:
         calls.close(each)
+
+
+def spawn(who: "Who", serve: "Callable[[socket], None]") -> "tuple[int, socket] | None":
+    """Start a process of `who`, None being who we are, that runs `serve` on a socket; (pid, the other end of it).
+
+    None, and a line in the log, if there is no process to be had.
+    """
+    try:
+        ours, theirs = sockets.pair()
+    except OSError as error:
+        log.line(b"pool", "cannot start a worker: %s; see ulimit -n" % error.strerror)
+        return None
+    gc.freeze()                                 # the child does not copy pages only to count references
+    try:
+        pid = calls.fork()
+    except OSError as error:
+        log.line(b"pool", "cannot fork: %s; see ulimit -u" % error.strerror)
+        ours.close()
+        theirs.close()
+        return None
+    if pid == 0:
+        _become(who, serve, theirs)
+    theirs.close()
+    return pid, ours
+
+
+def _become(who: "Who", serve: "Callable[[socket], None]", sock: "socket") -> None:
+    """The child's side.  Never returns."""
+    try:
+        forget_signals()
+        # ---- root above, the job's uid below ----
+        if who is not None:
+            priv.drop_to(*who)
+        kind = type(sock)
+        number = sock.detach()
+        if number != 3:
+            calls.dup2(number, 3, inheritable=False)
+        calls.closerange(4, 1 << 20)            # the sockets of other workers, the listener, the loop
+        serve(kind(fileno=3))
+    except codes.Failure as failure:
+        log.line(b"pool", str(failure))
+    except BaseException as bug:  # noqa: BLE001  a child must never come back into its parent's loop
+        log.line(b"pool", "worker: %s: %s" % (type(bug).__name__, bug))
+    finally:
+        calls._exit(codes.TEMPORARY)

@@ -1,0 +1,244 @@
+"""Many SMTP sessions in one process: what vq-smtpd does for one client, for all that are connected.
+
+The same conversation as in prog/smtpd.py, driven by readiness instead of by waiting: an idle client costs some
+kilobytes, and the code stays in the processor's cache.  A session whose messages go through QMAILQUEUE gets a process
+of its own, for that program takes its time.
+"""
+
+import _socket
+import time
+
+from vqmail import codes
+from vqmail.prog import smtpd
+from vqmail.proto import reply
+from vqmail.unix import calls, child, log, loop, sockets
+from vqmail.warm import connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+    from vqmail.unix.chain import Env
+
+NAME = b"vq-smtpd"
+PATIENCE = 600.0                # seconds for the queue's answer
+EVERY = 5.0                     # seconds between two looks at who is silent for too long
+
+
+class Sessions:
+    """All sessions of this process.  `inbox` brings connections and takes exit codes (crew.py)."""
+
+    def __init__(self, inbox: "socket", connections: connection.Connections) -> None:
+        self.loop = loop.Loop()
+        self._inbox = inbox
+        self._connections = connections
+        self._sessions: dict[int, Session] = {}
+        self._apart: dict[int, int] = {}        # pid of a session's own process -> number
+        self._answers: list[bytes] = []
+        self._open = True
+        self._look_at = 0.0
+
+    def run(self) -> None:
+        """Serve until the inbox is closed and the last session is over."""
+        self.loop.watch(self._inbox.fileno(), self._receive)
+        while self._open or self._sessions or self._apart:
+            self.loop.turn(EVERY if not self._apart else 0.2)
+            self._look(time.monotonic())
+            answers, self._answers = self._answers, []
+            if answers and self._open:
+                sockets.send(self._inbox, b"".join(answers))
+
+    def over(self, number: int, code: int) -> None:
+        """The session `number` is over."""
+        self._sessions.pop(number, None)
+        self._answers.append(b"%d %d\n" % (number, code))
+
+    def _receive(self) -> None:
+        packet, descriptors = sockets.receive(self._inbox)
+        if not packet:
+            self._open = False
+            self.loop.forget(self._inbox.fileno())
+            return
+        text, _, remote = packet.partition(b" ")
+        self._begin(int(text), remote, descriptors[0])
+
+    def _begin(self, number: int, remote: bytes, descriptor: int) -> None:
+        sock = _socket.socket(fileno=descriptor)
+        code = codes.TEMPORARY
+        try:
+            env = self._connections.meet(connection.parse(remote), descriptor, number)
+            if env is None:
+                code = connection.DENIED
+            elif b"QMAILQUEUE" in env:
+                self._apart[self._fork(descriptor, env)] = number
+                sock.close()
+                return
+            else:
+                try:
+                    settings = smtpd.Settings()
+                except codes.Failure:
+                    sock.send(reply.NO_CONTROLS)        # nothing was sent yet: it fits
+                    raise
+                self._sessions[number] = Session(self, sock, number, settings, env)
+                return
+        except (codes.Failure, OSError) as failure:
+            log.line(connection.NAME, "warning: dropping connection, %s" % failure)
+        sock.close()
+        self.over(number, code)
+
+    def _fork(self, descriptor: int, env: "Env") -> int:
+        pid = calls.fork()
+        if pid:
+            return pid
+        code = codes.TEMPORARY
+        try:
+            calls.dup2(descriptor, 0, inheritable=True)
+            calls.dup2(descriptor, 1, inheritable=True)
+            calls.closerange(3, 1 << 20)
+            code = smtpd.main([NAME], env)
+        finally:
+            calls._exit(code)
+        return 0
+
+    def _look(self, now: float) -> None:
+        """Who is silent for too long, and which processes have ended."""
+        while self._apart:
+            pid, status = calls.waitpid(-1, calls.WNOHANG)
+            if pid == 0:
+                break
+            number = self._apart.pop(pid, None)
+            if number is not None:
+                self.over(number, child.code_of(status))
+        if now >= self._look_at:
+            self._look_at = now + EVERY
+            for session in list(self._sessions.values()):
+                session.look(now)
+
+
+class Session:
+    """One client."""
+
+    def __init__(self, owner: Sessions, sock: "socket", number: int, settings: smtpd.Settings, env: "Env") -> None:
+        self._owner = owner
+        self._socket = sock
+        self._number = number
+        self._seconds = settings.seconds
+        self._last = time.monotonic()           # when the client, or the queue, was heard last
+        self._ends = self._last + smtpd.LONGEST
+        self._unsent = b""
+        self._queue = -1                        # where the queue's answer will come from
+        self._lingering = False
+        sock.setblocking(False)
+        self._conversation = smtpd.Conversation(settings, env, NAME, b"pid %d" % number)
+        owner.loop.watch(sock.fileno(), self._ready)
+        self._guarded(self._send)
+
+    def look(self, now: float) -> None:
+        """End it if nothing was heard for too long."""
+        if self._queue >= 0:
+            limit = PATIENCE
+        else:
+            limit = smtpd.LINGER if self._lingering else self._seconds
+        if now < self._last + limit and now < self._ends:
+            return
+        if not self._lingering:
+            self._conversation.end(b"timeout")
+            try:
+                self._socket.send(reply.TIMEOUT)
+            except OSError:
+                pass                            # it is not listening anyway
+        self._close()
+
+    def _ready(self) -> None:
+        self._guarded(self._hear)
+
+    def _guarded(self, step: "object") -> None:
+        """A fault in one session must not end the others."""
+        try:
+            step()  # type: ignore[operator]
+        except OSError as error:
+            self._conversation.end(b"lost")
+            if not isinstance(error, (ConnectionError, TimeoutError)):
+                log.line(NAME, "pid %d: %s" % (self._number, error))
+            self._close()
+        except Exception as bug:  # noqa: BLE001
+            log.line(NAME, "pid %d: internal error: %s: %s" % (self._number, type(bug).__name__, bug))
+            self._conversation.end(b"internal-error")
+            self._close()
+
+    def _hear(self) -> None:
+        if self._unsent:
+            self._send()
+            return
+        try:
+            data = self._socket.recv(smtpd.PIECE)
+        except BlockingIOError:
+            return
+        self._last = time.monotonic()
+        if self._lingering:
+            if not data:
+                self._close()
+            return
+        self._conversation.receive(data)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Queue what is complete, as far as that goes without waiting, and say what is to be said."""
+        while self._conversation.complete:
+            self._queue = self._conversation.hand_over()
+            if self._queue >= 0:
+                self._owner.loop.forget(self._socket.fileno())      # a client that talks on has to wait
+                self._owner.loop.watch(self._queue, lambda: self._guarded(self._answered))
+                return
+            self._conversation.queued()
+        self._send()
+
+    def _answered(self) -> None:
+        self._owner.loop.forget(self._queue)
+        self._queue = -1
+        self._owner.loop.watch(self._socket.fileno(), self._ready)
+        self._last = time.monotonic()
+        self._conversation.queued()
+        self._go_on()
+
+    def _send(self) -> None:
+        text = self._unsent + self._conversation.output()
+        had, self._unsent = bool(self._unsent), b""
+        if text:
+            try:
+                self._unsent = text[self._socket.send(text, _socket.MSG_NOSIGNAL):]
+            except BlockingIOError:
+                self._unsent = text
+        if self._unsent:
+            if not had:
+                self._owner.loop.change(self._socket.fileno(), loop.WRITE)
+        elif self._conversation.ended:
+            if self._conversation.hung_up:      # closing now could make the kernel drop our last words
+                self._lingering = True
+                self._socket.shutdown(_socket.SHUT_WR)
+                if had:
+                    self._owner.loop.change(self._socket.fileno(), loop.READ)
+            else:
+                self._close()
+        elif had:
+            self._owner.loop.change(self._socket.fileno(), loop.READ)
+
+    def _close(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        for descriptor in (self._queue, self._socket.fileno()):
+            if descriptor >= 0:
+                self._owner.loop.forget(descriptor)
+        self._conversation.close()
+        self._socket.close()
+        self._owner.over(self._number, codes.OK if self._conversation.ended == b"quit" else codes.SESSION_BROKEN)
+
+
+def serve(inbox: "socket", connections: connection.Connections) -> None:
+    """Be a member of a crew.  Never returns."""
+    null = calls.open(b"/dev/null", calls.O_RDWR)
+    for each in (0, 1):
+        calls.dup2(null, each, inheritable=True)
+    calls.close(null)
+    Sessions(inbox, connections).run()
+    calls._exit(codes.OK)
