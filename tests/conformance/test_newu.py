@@ -385,3 +385,11 @@ def test_an_installation_without_alias_says_so(home: support.Home) -> None:
     done = home.run(["vq-getpw", "joe"])
 
     assert (done.returncode, done.stdout) == (116, b"")
+
+
+def test_a_line_behind_the_dot_is_told_of(home: support.Home) -> None:
+    home.write("users/assign", "=a:a:1000:1000:/home/a:::\n.\n# a remark\n=b:b:1000:1000:/home/b:::\n")
+    done = home.run(["vq-newu"])
+
+    assert done.returncode == 0
+    assert b"`=b:b:1000:1000:/home/b:::` stands behind the line with the dot" in done.stderr

@@ -33,6 +33,8 @@ from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vqmail.unix.chain import Env
 
 ASSIGN = vqhome.path(b"users/assign")
@@ -56,8 +58,10 @@ def _compile_assign() -> bool:
         return True                             # a site without users/assign lives by its passwd file
     except OSError as error:
         return _complain(ASSIGN, "%s (users/cdb is as it was)" % error.strerror)
+    lines = fd.lines(number)
     try:
-        cdb.make(CDB, assign.records(fd.lines(number)), 0o644)
+        cdb.make(CDB, assign.records(lines), 0o644)
+        _warn_of_the_rest(lines)
     except OSError as error:
         return _complain(CDB, "cannot make it: %s (it is as it was)" % error.strerror)
     except ValueError as error:
@@ -65,6 +69,15 @@ def _compile_assign() -> bool:
     finally:
         calls.close(number)
     return True
+
+
+def _warn_of_the_rest(lines: "Iterator[bytes]") -> None:
+    """What stands behind the line with the dot does not count; say so if it looks as if it should."""
+    for line in lines:
+        if line[:1] in (b"=", b"+") and line.count(b":") > 5:
+            log.line(b"vq-newu", ASSIGN + b": `%s` stands behind the line with the dot and does not count; move it up"
+                     % line)
+            return
 
 
 def _compile_domains() -> bool:

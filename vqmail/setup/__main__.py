@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 
-from vqmail.setup import check, hier, install, services
+from vqmail.setup import check, hier, install, man, services
 
 PLAIN = re.compile(r"/[A-Za-z0-9._+/-]+")       # a home that needs no quoting in scripts and tables
 
@@ -34,6 +34,7 @@ def main(arguments: "list[str]") -> int:
     os.umask(0o022)
     install.install(home, install.Ids())
     services.install(home, install.Ids())
+    man.main([str(home / "man")])
     _first_settings(home)
     print(f"{home} is installed.  Next: make setup check-setup VQHOME={home}; then, for daemontools,\n"
           f"ln -s {home}/service/* /etc/service/     (or: svscan {home}/service &)")

@@ -20,16 +20,18 @@ SETTINGS = {
 
 RUN = {
     "smtpd": """\
+name=$(head -n 1 {home}/control/me)
 rules=
 [ -f {home}/control/tcp.smtp.cdb ] && rules="-x {home}/control/tcp.smtp.cdb"
-exec $SERVER -v -R -H -l 0 $rules -c "$LIMIT" -u "$(id -u qmaild)" -g "$(id -g qmaild)" "$ADDRESS" "$PORT" \\
+exec $SERVER -v -R -H -l "$name" $rules -c "$LIMIT" -u "$(id -u qmaild)" -g "$(id -g qmaild)" "$ADDRESS" "$PORT" \\
     {home}/bin/vq-smtpd
 """,
     "pop3d": """\
+name=$(head -n 1 {home}/control/me)
 rules=
 [ -f {home}/control/tcp.pop3.cdb ] && rules="-x {home}/control/tcp.pop3.cdb"
-exec $SERVER -v -R -H -l 0 $rules -c "$LIMIT" "$ADDRESS" "$PORT" \\
-    {home}/bin/vq-popup "$(head -n 1 {home}/control/me)" {home}/bin/vq-checkpassword {home}/bin/vq-pop3d Maildir
+exec $SERVER -v -R -H -l "$name" $rules -c "$LIMIT" "$ADDRESS" "$PORT" \\
+    {home}/bin/vq-popup "$name" {home}/bin/vq-checkpassword {home}/bin/vq-pop3d Maildir
 """,
     "send": """\
 exec vq-start "$DELIVERY"
