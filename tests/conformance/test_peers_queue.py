@@ -179,6 +179,48 @@ def test_qpsmtpd_passes_on_that_the_service_is_down(site: module.System, qpsmtpd
     assert site.queue_is_empty()
 
 
+# ---- tables made by tinycdb ----
+
+def tinycdb(path: pathlib.Path, records: "list[tuple[bytes, bytes]]") -> None:
+    """Make a table with Debian's cdb."""
+    text = b"".join(b"+%d,%d:%s->%s\n" % (len(key), len(data), key, data) for key, data in records) + b"\n"
+    subprocess.run(["/usr/bin/cdb", "-c", "-t", f"{path}.tmp", path], input=text, check=True, timeout=60)
+    path.chmod(0o644)
+
+
+def test_mail_finds_its_way_by_a_users_cdb_of_tinycdb(site: module.System) -> None:
+    table = site.home / "users/cdb"
+    ours = table.read_bytes()
+    folder = site.path / "carol"
+    folder.mkdir()
+    (folder / ".qmail-x").write_text("./Mailbox\n")
+    for each in (folder, folder / ".qmail-x"):
+        os.chown(each, 45990, 45991)
+    tinycdb(table, [(b"", b"-"), (b"!carol-", b"carol\x0045990\x0045991\0%s\0-\0" % os.fsencode(folder))])
+    try:
+        assert site.inject("a@far.test", ["carol-x@host.test"], BODY) == 0
+        module.wait_until(site.queue_is_empty, "an empty queue")
+    finally:
+        table.write_bytes(ours)
+
+    assert BODY in (folder / "Mailbox").read_bytes()
+    assert ((folder / "Mailbox").stat().st_uid, (folder / "Mailbox").stat().st_gid) == (45990, 45991)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_more_rcpthosts_in_a_table_of_tinycdb(site: module.System, warm: bool) -> None:
+    tinycdb(site.home / "control/morercpthosts.cdb", [(b"more.test", b""), (b".wide.test", b"")])
+    if "smtp" in site.processes:
+        site.stop("smtp")
+    port = site.start_smtp(warm=warm)
+    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=60) as client:
+        client.ehlo()
+        client.mail("a@far.test")
+        codes = [client.rcpt(f"x@{each}")[0] for each in ("more.test", "MORE.test", "a.wide.test", "wide.test", "none.test")]
+
+    assert codes == [250, 250, 250, 553, 553]
+
+
 # ---- vq-smtpd in front of another program ----
 
 @pytest.fixture(scope="module", params=["cold", "warm"])
