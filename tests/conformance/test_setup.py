@@ -1,32 +1,22 @@
 """make setup, make check-setup, and the service directories under Debian's svscan, with real users."""
 
-import json
 import os
 import pathlib
-import poplib
-import pwd
-import re
 import shutil
-import signal
-import smtplib
-import socket
 import stat
 import subprocess
 import sys
 
 import pytest
-import system as module
-from system import wait_until
 
 ROOT = pathlib.Path(__file__).parents[2]
-SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter")
 pytestmark = pytest.mark.root
 
 
 def setup(home: pathlib.Path, *options: str, **more) -> "subprocess.CompletedProcess[str]":
     """What make setup runs (with --check: what make check-setup runs)."""
-    return subprocess.run([sys.executable, "-m", "vqmail.setup", *options, str(home)], cwd=ROOT, text=True, timeout=120,
-                          capture_output=True, check=False, **more)
+    return subprocess.run([sys.executable, "-m", "vqmail.setup", *options, str(home)], text=True, timeout=120,
+                          capture_output=True, check=False, **{"cwd": ROOT, **more})
 
 
 def let_everybody_in(path: pathlib.Path) -> pathlib.Path:

@@ -28,9 +28,9 @@ def listen() -> "socket":
     return sockets.listen(desk.SOCKET, 0o666)
 
 
-def serve(listener: "socket", number: int) -> int:
-    """Serve until TERM."""
-    service = Service(listener)
+def serve(listener: "socket", number: int, alive: int) -> int:
+    """Serve until TERM, or until the other end of the pipe `alive` is closed."""
+    service = Service(listener, alive)
     while service.turn():
         pass
     return codes.OK
@@ -39,7 +39,7 @@ def serve(listener: "socket", number: int) -> int:
 class Service:
     """The callers that wait for a delivery."""
 
-    def __init__(self, listener: "socket") -> None:
+    def __init__(self, listener: "socket", alive: int) -> None:
         self._loop = loop.Loop()
         self._pool = pool.Pool(self._loop, WORKERS)
         self._listener = listener
@@ -48,6 +48,8 @@ class Service:
         self._leaving = False
         self._loop.watch(listener.fileno(), self._accept)
         self._loop.watch_signal(_signal.SIGTERM, self._leave)
+        self._alive = alive
+        self._loop.watch(alive, self._leave)
 
     def turn(self) -> bool:
         """One look around; whether there is more to come: not after TERM, once all deliveries have ended."""
@@ -59,6 +61,7 @@ class Service:
             self._leaving = True
             self._accept()                      # who has connected already is still served
             self._loop.forget(self._listener.fileno())
+            self._loop.forget(self._alive)
             self._listener.close()
 
     def _accept(self) -> None:

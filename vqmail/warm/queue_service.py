@@ -21,20 +21,21 @@ CLIENTS = 200                   # messages being received at once by one process
 LIFETIME = 86_400               # seconds a message may take to arrive, as qmail-queue's alarm
 
 
-def serve(listener: "socket", number: int) -> int:
-    """Take messages until TERM.  `number` tells the processes of the service apart."""
+def serve(listener: "socket", number: int, alive: int) -> int:
+    """Take messages until TERM, or until the other end of the pipe `alive` is closed.  `number` tells the processes of
+    the service apart."""
     # ---- root above, the queue's owner below ----
     priv.drop_to(*roles.ids(roles.QUEUE))
     calls.umask(0o033)
     calls.chdir(queue.QUEUE)
-    Service(listener, number).run()
+    Service(listener, number, alive).run()
     return codes.OK
 
 
 class Service:
     """All the messages that are arriving, and those that are ready to be committed."""
 
-    def __init__(self, listener: "socket", number: int) -> None:
+    def __init__(self, listener: "socket", number: int, alive: int) -> None:
         self._loop = loop.Loop()
         self._listener = listener
         self._clients: set[_Client] = set()
@@ -47,6 +48,8 @@ class Service:
         self._leaving = False
         self._loop.watch(listener.fileno(), self._accept)
         self._loop.watch_signal(_signal.SIGTERM, self._leave)
+        self._alive = alive
+        self._loop.watch(alive, self._leave)
 
     def run(self) -> None:
         """Until TERM, and then until the messages that have begun to arrive are committed or given up."""
@@ -79,6 +82,7 @@ class Service:
             self._leaving = True
             self._accept()                      # who has connected already is still served
             self._loop.forget(self._listener.fileno())
+            self._loop.forget(self._alive)
             self._listener.close()
 
     def _accept(self) -> None:

@@ -58,6 +58,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     gc.collect()
     gc.freeze()
     children: list[int] = []
+    alive, ours = calls.pipe2(calls.O_CLOEXEC)      # its end tells the children that we are gone, whatever killed us
     library = stale.Watch()
 
     def look(*_: object) -> None:
@@ -74,7 +75,8 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     for number in range(processes):
         pid = calls.fork()
         if pid == 0:
-            calls._exit(_child(serve, listener, number))
+            calls.close(ours)
+            calls._exit(_child(serve, listener, number, alive))
         children.append(pid)
     _signal.signal(_signal.SIGTERM, stop)
     _signal.signal(_signal.SIGALRM, look)
@@ -88,7 +90,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     return codes.TEMPORARY
 
 
-def _child(serve: "object", listener: "object", number: int) -> int:
+def _child(serve: "object", listener: "object", number: int, alive: int) -> int:
     _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
-    outcome = chain.run(lambda _argv, _env: serve(listener, number), [b"vq-service"], {})  # type: ignore[operator]
+    outcome = chain.run(lambda _argv, _env: serve(listener, number, alive), [b"vq-service"], {})  # type: ignore[operator]
     return outcome if isinstance(outcome, int) else codes.TEMPORARY
