@@ -3,11 +3,12 @@
 import os
 import pathlib
 import pwd
+import random
 import signal
 import socket
 import subprocess
 
-from system import free_port, wait_until
+from system import wait_until
 
 SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter")
 
@@ -17,7 +18,7 @@ class Supervised:
 
     def __init__(self, home: pathlib.Path, server: str = "vq-tcpserver") -> None:
         self.home = home
-        self.smtp, self.pop3 = free_port(), free_port()
+        self.smtp, self.pop3 = lasting_port(), lasting_port()
         self.setting("smtpd", PORT=str(self.smtp), ADDRESS="127.0.0.1", SERVER=server)
         self.setting("pop3d", PORT=str(self.pop3), ADDRESS="127.0.0.1", SERVER=server)
         self.svscan: "subprocess.Popen[bytes] | None" = None
@@ -71,6 +72,17 @@ class Supervised:
                 os.killpg(self.svscan.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+
+
+def lasting_port() -> int:
+    """A port that is free, and that nobody is given by chance while a service of ours is down for a moment."""
+    while True:
+        port = random.randrange(10_000, 32_768)         # below those that Linux gives to whoever asks for any
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 def _answers(port: int) -> bool:
