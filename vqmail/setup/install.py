@@ -9,7 +9,8 @@ import sys
 
 from vqmail.setup import hier
 
-LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r")    # what our programs import beyond Python itself; the last from 3.13 on
+# what our programs import beyond Python itself; the last one from 3.13 on
+LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r")
 
 # commands that live on the warm floor, because they run other programs without executing them
 WARM = {"vq-lspawn": "warm.lspawn", "vq-service": "warm.service",
