@@ -13,6 +13,7 @@ import pathlib
 import poplib
 import pwd
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -209,6 +210,7 @@ def _place() -> "tuple[pathlib.Path, int, int]":
 def main(arguments: "list[str]") -> int:
     """Demonstrate; the exit code."""
     instance = Instance(*_place())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))       # whatever ends us, what we started ends with us
     try:
         instance.make()
         instance.start()
