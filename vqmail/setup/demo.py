@@ -137,14 +137,14 @@ def show(instance: Instance) -> None:
     """Send, read, and say what happened.  Failed if anything did not."""
     took = [_send(instance, domain) for domain in DOMAINS]
     print(f"sent       a message to bob@{' and bob@'.join(DOMAINS)} by SMTP on port {instance.smtp}")
-    for domain in DOMAINS:
-        for path in instance.mail(domain):
-            print(f"delivered  {path}")
     for domain, password in DOMAINS.items():
         subjects = _read(instance, f"bob@{domain}", password)
         if subjects != [f"Subject: Hello, bob of {domain}"]:
             raise Failed(f"bob@{domain} should have his own message and no other, has {subjects}")
         print(f"read       bob@{domain} by POP3 on port {instance.pop3}: {subjects[0]!r} and nothing else")
+    for domain in DOMAINS:                      # only now: what was read has moved from new/ to cur/
+        for path in instance.mail(domain):
+            print(f"delivered  {path}")
     _expect_wrong_password(instance)
     print("refused    the password of one bob for the other")
     print(f"refused    nobody@domain1.test at RCPT: {_expect_refusal(instance)}")
@@ -210,7 +210,7 @@ def _place() -> "tuple[pathlib.Path, int, int]":
 def main(arguments: "list[str]") -> int:
     """Demonstrate; the exit code."""
     instance = Instance(*_place())
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))       # whatever ends us, what we started ends with us
+    signal.signal(signal.SIGTERM, _interrupt)   # whatever ends us, what we started ends with us
     try:
         instance.make()
         instance.start()
@@ -225,9 +225,15 @@ def main(arguments: "list[str]") -> int:
         with contextlib.suppress(OSError):
             print(instance.log.read_text(errors="replace")[-3000:], file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     finally:
         instance.stop()
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _stay(instance: Instance) -> None:
@@ -236,7 +242,7 @@ def _stay(instance: Instance) -> None:
         print(f"user       bob@{domain}   password {password}")
     print(f"edit       {instance.home}/control and users/assign, then {instance.home}/bin/vq-newu\n"
           f"log        tail -f {instance.log}\n"
-          "stop       Ctrl-C")
+          "stop       Ctrl-C", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         instance.processes[0].wait()
 
