@@ -45,7 +45,7 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/mypy
 
 test: $(VENV)/.dev
-	$(PY) -m pytest -q -n 2 --dist loadfile $(TESTS)
+	$(PY) -m pytest -q -n 2 --dist loadfile --basetemp=$$(mktemp -d)/tests $(TESTS)
 
 check: debian lint test
 
