@@ -222,16 +222,16 @@ def test_password_is_never_logged(world: pop_world.World) -> None:
     assert "geheimnis" not in world.log()
 
 
-def test_maildir_that_is_missing_is_told_once(world: pop_world.World) -> None:
+def test_a_new_user_without_a_maildir_has_an_empty_mailbox(world: pop_world.World) -> None:
     home = world.user("example.test", "new", "x")
     for each in ("new", "cur", "tmp", ""):
         (home / "Maildir" / each).rmdir()
     session = world.popup()
-    session.send(b"USER new@example.test\r\nPASS x\r\n")
+    session.send(b"USER new@example.test\r\nPASS x\r\nSTAT\r\nQUIT\r\n")
 
-    assert session.rest().endswith(b"\r\n+OK \r\n-ERR this user has no $HOME/Maildir\r\n")
+    assert session.rest().endswith(b"\r\n+OK 0 0\r\n+OK see you\r\n")
     assert 0 == session.code()
-    assert "user new@example.test cannot list Maildir: No such file or directory\n" in world.log()
+    assert ["cur", "new", "tmp"] == sorted(each.name for each in (home / "Maildir").iterdir())
 
 
 def test_home_that_is_missing_is_trouble_and_no_wrong_password(world: pop_world.World) -> None:

@@ -4,6 +4,7 @@ SYNOPSIS    vq-pop3d maildir
 
 READS       0   the client, who has logged in already
             maildir, relative to the home in which the program is started
+            (made if it is missing: a user may log in before the first message comes)
 WRITES      1   the client
             2   the log: one line at the end of the session
             maildir
@@ -28,7 +29,7 @@ import time
 from vqmail import codes
 from vqmail.formats import header, wire
 from vqmail.proto import pop3
-from vqmail.store import mailbox
+from vqmail.store import mailbox, maildir
 from vqmail.unix import calls, fd, log, send, timed
 
 TYPE_CHECKING = False
@@ -59,7 +60,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
         calls.getpid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")), env.get(b"USER", b"?"))
     client = send.Sender(1)
     try:
-        box = mailbox.Mailbox(argv[1])
+        box = _open(argv[1])
     except OSError as error:
         log.line(name, b"%s cannot list %s: %s" % (who, argv[1], _reason(error)))
         _try_to_say(client, pop3.NO_MAILDIR)
@@ -72,6 +73,15 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     finally:
         client.close()
     return codes.OK
+
+
+def _open(path: bytes) -> mailbox.Mailbox:
+    """The mailbox; a new user's, who has no mail yet, is made, as delivery would make it."""
+    try:
+        return mailbox.Mailbox(path)
+    except FileNotFoundError:
+        maildir.make(path.rstrip(b"/"))
+        return mailbox.Mailbox(path)
 
 
 class Session:
