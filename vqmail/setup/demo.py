@@ -237,13 +237,13 @@ def _interrupt(*_: object) -> None:
 
 
 def _stay(instance: Instance) -> None:
-    print(f"\nSMTP       127.0.0.1 port {instance.smtp}      POP3  127.0.0.1 port {instance.pop3}")
-    for domain, password in DOMAINS.items():
-        print(f"user       bob@{domain}   password {password}")
-    print(f"edit       {instance.home}/control and users/assign, then {instance.home}/bin/vq-newu\n"
-          f"log        tail -f {instance.log}\n"
-          "stop       Ctrl-C", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):            # to be stopped is how this ends well
+        print(f"\nSMTP       127.0.0.1 port {instance.smtp}      POP3  127.0.0.1 port {instance.pop3}")
+        for domain, password in DOMAINS.items():
+            print(f"user       bob@{domain}   password {password}")
+        print(f"edit       {instance.home}/control and users/assign, then {instance.home}/bin/vq-newu\n"
+              f"log        tail -f {instance.log}\n"
+              "stop       Ctrl-C", flush=True)
         instance.processes[0].wait()
 
 
