@@ -54,16 +54,18 @@ class Scheduler:
         in_todo = {int(name) for name in queue.waiting() if name.isdigit()}
         for number in queue.numbers(b"info"):
             if number in in_todo:               # it was being preprocessed, or is a leftover: todo/ counts
-                for channel in (0, 1):
-                    queue.remove_recipients(number, channel)
                 queue.remove_info(number)
                 continue
             birth, _ = queue.read_info(number)
-            one = Message(number, birth, None)
-            self._messages[number] = one
-            self._wait(one, [queue.due(number, channel) for channel in (0, 1)])
-        for number in in_todo:
-            queue.remove_bounce(number)         # it will be tried from the start, and bounce again if it must
+            self._messages[number] = Message(number, birth, None)
+        # What else a crash left, or brought back, must not be taken for a later message's that gets the number.
+        for channel in (0, 1):
+            for number in set(queue.numbers(queue.CHANNEL[channel])) - set(self._messages):
+                queue.remove_recipients(number, channel)
+        for number in set(queue.bounces()) - set(self._messages):
+            queue.remove_bounce(number)
+        for one in list(self._messages.values()):
+            self._wait(one, [queue.due(one.number, channel) for channel in (0, 1)])
         self.status()
 
     def look(self) -> None:

@@ -90,7 +90,8 @@ class Entry:
         it is another message's."""
         path = split(b"mess", self.number)
         try:
-            remove(TODO + b"/%d" % self.number)
+            if remove(TODO + b"/%d" % self.number):
+                durable.sync_dir(TODO)          # it must not come back beside our message
             self._mess.link(path)
         except OSError as error:
             raise Refused(codes.QUEUE_NO_MESS, "cannot link %s: %s" % (path.decode(), error.strerror)) from None
@@ -234,8 +235,11 @@ def preprocess(message: Waiting, recipients: "tuple[list[tuple[bytes, bool]], li
     for kind in (*CHANNEL, b"info"):
         remove(split(kind, number))
     for channel, records in enumerate(recipients):
+        path = split(CHANNEL[channel], number)
         if any(not done for _, done in records):
-            _write(split(CHANNEL[channel], number), todo.encode_recipients(records), message.birth)
+            _write(path, todo.encode_recipients(records), message.birth)
+        else:                                   # what an earlier message had there must not come back
+            durable.sync_dir(path.rpartition(b"/")[0])
     _write(split(b"info", number), b"F%s\0" % message.sender, message.birth)
 
 
@@ -300,13 +304,13 @@ def add_bounce(number: int, paragraph: bytes) -> None:
         try:
             fd.write_all(file, paragraph)
             durable.sync_fd(file)
+            if size == 0:
+                durable.sync_dir(BOUNCE)
         except OSError:
             calls.ftruncate(file, size)
             raise
     finally:
         calls.close(file)
-    if size == 0:
-        durable.sync_dir(BOUNCE)
 
 
 def read_bounce(number: int) -> "bytes | None":
@@ -330,6 +334,11 @@ def remove_recipients(number: int, channel: int) -> None:
 def remove_info(number: int) -> None:
     """S5 -> S2."""
     remove(split(b"info", number))
+
+
+def bounces() -> "list[int]":
+    """The numbers of the messages that have paragraphs in bounce/."""
+    return [int(name) for name in calls.listdir(BOUNCE) if name.isdigit()]
 
 
 def numbers(kind: bytes) -> "list[int]":
