@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 
 import pytest
 
@@ -81,12 +80,15 @@ class Ground:
         monkeypatch.setattr(queue, "QUEUE", os.fsencode(path))
         for name in ("PID", "INTD", "TODO", "MESS", "BOUNCE"):
             monkeypatch.setattr(queue, name, os.fsencode(path / name.lower()))
+        for folder in (*FLAT, *(f"{part}/{number}" for part in SPLIT for number in range(queue.SPLIT))):
+            (path / folder).mkdir(parents=True)
+        self._there: set[str] = set()           # files of the state before this one
 
     def recover(self, files: "dict[str, bytes]", now: int) -> "tuple[list[tuple[bytes, bytes]], list[bytes], list[str]]":
         """(recipient, message) of each delivery, the bounces, and what is left in the queue besides mess/."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        for folder in (*FLAT, *(f"{part}/{number}" for part in SPLIT for number in range(queue.SPLIT))):
-            (self.path / folder).mkdir(parents=True)
+        for path in self._there:
+            (self.path / path).unlink(missing_ok=True)
+        self._there = set(files)
         for path, data in files.items():
             (self.path / path).write_bytes(data)
         delivered: list[tuple[bytes, bytes]] = []
@@ -104,6 +106,5 @@ class Ground:
                 each.waiting.clear()
             for done in waiting:
                 done(b"K")  # type: ignore[operator]
-        left = [str(each.relative_to(self.path)) for part in ("todo", "info", "local", "remote", "bounce")
-                for each in (self.path / part).rglob("*") if each.is_file()]
+        left = [path for path in self._there if not path.startswith("mess") and (self.path / path).exists()]
         return delivered, bounces, left

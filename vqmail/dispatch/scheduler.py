@@ -56,7 +56,11 @@ class Scheduler:
             if number in in_todo:               # it was being preprocessed, or is a leftover: todo/ counts
                 queue.remove_info(number)
                 continue
-            birth, _ = queue.read_info(number)
+            birth = now
+            try:
+                birth, _ = queue.read_info(number)
+            except (OSError, ValueError) as error:      # no reason not to deliver the others
+                self._warn("trouble reading", queue.split(b"info", number), error)
             self._messages[number] = Message(number, birth, None)
         # What else a crash left, or brought back, must not be taken for a later message's that gets the number.
         for channel in (0, 1):
@@ -87,6 +91,7 @@ class Scheduler:
             heapq.heappop(self._later)[2]()
         if self.exiting:
             return None
+        self._fill()                            # slots became free: first those who wait for one
         limit = self._spawners[0].limit + self._spawners[1].limit
         while self._jobs < limit:
             if self._arrived and self._spawners[0].free():

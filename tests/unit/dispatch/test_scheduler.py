@@ -256,6 +256,45 @@ def test_many_recipients_are_written_down_before_the_first_delivery(world: World
     assert world.files()[f"local/{number % 23}/N"].startswith(b"Dp-r0@here.test\0Tp-r1@here.test\0")
 
 
+def test_recipients_beyond_the_limit_are_started_as_soon_as_others_are_done(world: World) -> None:
+    world.restart(limit=2)
+    world.enter(b"s@x", *[b"r%d@here.test" % each for each in range(5)])
+    world.look()
+
+    assert len(world.local.started) == 2
+
+    world.local.answer(b"Kyes", b"Kyes")
+    world.it.run(world.now)
+
+    assert len(world.local.started) == 4
+
+    world.local.answer(b"Kyes", b"Kyes")
+    world.it.run(world.now)
+    world.local.answer(b"Kyes")
+
+    assert world.files() == {}
+
+
+def test_files_of_messages_that_are_gone_are_removed_at_the_start(world: World) -> None:
+    for name in ("local/3/26", "remote/3/26", "bounce/26"):
+        (world.path / name).write_bytes(b"Told@here.test\0")
+    world.restart()
+
+    assert world.files() == {}
+
+
+def test_a_broken_info_file_keeps_nobody_else_from_being_served(world: World) -> None:
+    for name in ("info/3/26", "local/3/26"):
+        (world.path / name).write_bytes(b"\0" * 9)
+    world.restart()
+    world.enter(b"s@x", b"a@here.test")
+    world.look()
+
+    assert [each[2] for each in world.local.started] == [b"p-a@here.test"]
+    assert f"trouble reading {world.path}/info/3/26" in "\n".join(world.lines())
+    assert (world.path / "local/3/26").exists()
+
+
 def test_a_crash_in_the_middle_leaves_what_is_still_to_do(world: World) -> None:
     number = world.enter(b"s@x", b"a@here.test", b"b@far.test")
     world.look()
