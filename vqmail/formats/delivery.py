@@ -81,7 +81,10 @@ TEMPORARY = (codes.TEMPORARY, 71, 74, 75)
 
 
 def local_report(code: int, output: bytes) -> bytes:
-    """Letter and text for a delivery that ended with `code` (minus a signal) after writing `output`."""
+    """Letter and text for a delivery that ended with `code` (minus a signal) after writing `output`.
+
+    A code that vq-local does not have is a crash of some kind: nobody's mail is sent back for that.
+    """
     if len(output) > OUTPUT_LIMIT:
         output = output[:OUTPUT_LIMIT] + b"\nError report too long, sorry.\n"
     if code == codes.OK:
@@ -90,4 +93,8 @@ def local_report(code: int, output: bytes) -> bytes:
         return b"Zvq-local crashed. (#4.3.0)\n"
     if code in LOCAL:
         return LOCAL[code]
-    return (b"Z" if code in TEMPORARY else b"D") + output
+    if code == codes.PERMANENT:
+        return b"D" + output
+    if code in TEMPORARY:
+        return b"Z" + output
+    return b"Z" + output + b"vq-local ended with %d. (#4.3.0)\n" % code
