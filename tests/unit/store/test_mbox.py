@@ -159,3 +159,12 @@ def test_no_descriptor_is_left_open(path: pathlib.Path) -> None:
         append(pathlib.Path("/dev/null"), b"x")
 
     assert before == os.listdir("/proc/self/fd")
+
+
+@pytest.mark.parametrize(("cut", "gap"), [(b"From x\n\nhal", b"\n\n"), (b"From x\n\nhalf\n", b"\n"), (b"From x\n\n", b""),
+                                          (b"F", b"\n\n"), (b"\n", b"\n"), (b"", b"")])
+def test_a_message_cut_off_by_a_crash_does_not_swallow_the_next_one(path: pathlib.Path, cut: bytes, gap: bytes) -> None:
+    path.write_bytes(cut)
+    mbox.append(bytes(path), b"From y\n", [b"\nwhole\n"])
+
+    assert path.read_bytes() == cut + gap + b"From y\n\nwhole\n\n"
