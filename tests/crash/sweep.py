@@ -24,6 +24,10 @@ ERRORS = {
     "newfstatat": ("EIO", "ENOMEM"),
     "mkdir": ("ENOSPC",),
     "ftruncate": ("EIO",),
+    "chdir": ("EIO", "EACCES"),
+    "fchdir": ("EIO",),
+    "pread64": ("EIO",),
+    "flock": ("ENOLCK",),
 }
 LINE = re.compile(r"^(?:\d+ +)?(\w+)\(")
 

@@ -53,7 +53,8 @@ class Scheduler:
         self._now = now
         in_todo = {int(name) for name in queue.waiting() if name.isdigit()}
         for number in queue.numbers(b"info"):
-            if number in in_todo:               # it was being preprocessed, or is a leftover: todo/ counts
+            # it was being preprocessed, then todo/ counts; or it was done with, and came back at a power cut
+            if number in in_todo or not queue.has_text(number):
                 queue.remove_info(number)
                 continue
             birth = now

@@ -254,6 +254,15 @@ def _write(path: bytes, text: bytes, birth: int) -> None:
     durable.sync_dir(path.rpartition(b"/")[0])
 
 
+def has_text(number: int) -> bool:
+    """Whether mess/N is there.  It is the last to go: what else there is under the number without it is a leftover."""
+    try:
+        calls.stat(split(b"mess", number))
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def read_info(number: int) -> "tuple[int, bytes]":
     """(birth, sender) of a message in S5."""
     file = calls.open(split(b"info", number), calls.O_RDONLY | calls.O_CLOEXEC)

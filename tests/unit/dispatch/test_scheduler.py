@@ -283,8 +283,17 @@ def test_files_of_messages_that_are_gone_are_removed_at_the_start(world: World) 
     assert world.files() == {}
 
 
+def test_what_a_power_cut_brought_back_of_a_message_whose_text_is_gone_is_removed(world: World) -> None:
+    for name, text in (("info/3/26", b"Fs@x\0"), ("local/3/26", b"Tp-a@here.test\0"), ("bounce/26", b"<a>:\nno\n\n")):
+        (world.path / name).write_bytes(text)
+    world.restart()
+
+    assert world.local.started == []
+    assert [name for name in ("info/3/26", "local/3/26", "bounce/26") if (world.path / name).exists()] == []
+
+
 def test_a_broken_info_file_keeps_nobody_else_from_being_served(world: World) -> None:
-    for name in ("info/3/26", "local/3/26"):
+    for name in ("mess/3/26", "info/3/26", "local/3/26"):
         (world.path / name).write_bytes(b"\0" * 9)
     world.restart()
     world.enter(b"s@x", b"a@here.test")
