@@ -5,7 +5,7 @@
 #   make check          install what the tests need (Debian, as root) and run them all
 #   make setup          install into VQHOME, as root;  make setup check-setup proves it
 #   make bench          measure against Postfix on this machine, as root
-#   make lint test man wheel clean
+#   make lint test man bin wheel clean
 
 PYTHON ?= python3
 VQHOME ?= /var/vqmail
@@ -13,7 +13,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 TESTS ?= tests
 
-.PHONY: demo run check lint test setup check-setup bench man wheel clean debian
+.PHONY: demo run check lint test setup check-setup bench man bin wheel clean debian
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vqmail needs Python 3.11 or newer: make PYTHON=...")'
@@ -54,6 +54,10 @@ bench: $(VENV)/.dev
 
 man: $(VENV)/.ready
 	$(PY) -m vqmail.setup.man man
+
+# a program of the source tree that runs where it lies, for each module of vqmail/prog
+bin: $(VENV)/.ready
+	$(PY) -c 'import pathlib; from vqmail.setup import install; install.write_tree(pathlib.Path("bin"))'
 
 wheel: $(VENV)/.ready
 	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .

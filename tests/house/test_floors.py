@@ -12,17 +12,20 @@ FLOORS = {
     "formats": (BOTTOM | {"formats"}, {"time", "zlib"}),      # gmtime and crc32: no clock, no files
     "proto": (BOTTOM | {"formats", "proto"}, set()),
     "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
-                                         "ctypes", "resource"}),
+                                         "ctypes", "resource", "ssl"}),
     "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
                                                                "_md5", "_operator", "zlib", "sys", "ctypes", "resource"}),
     "dispatch": (BOTTOM | {"vqhome", "formats", "unix", "store", "dispatch"}, {"time", "heapq", "_collections"}),
-    "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch"}, {"errno", "time", "_signal"}),
-    "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "prog", "warm"},
+    "outgoing": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing"}, {"time", "_socket", "errno", "dns"}),
+    "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch", "outgoing"},
+             {"errno", "time", "_signal", "docopt"}),
+    "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing", "prog", "warm"},
              {"gc", "errno", "stat", "time", "select", "fcntl", "_signal", "_socket", "_collections"}),
 }
 # Python's modules that only one file of a floor may import
 ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/passwords.py"},
-           "_md5": {"store/passwords.py"}}
+           "_md5": {"store/passwords.py"}, "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
+           "docopt": {"prog/%s.py" % each for each in ("qread", "qstat", "showctl", "tcpto", "tcpok")}}
 CALLED_ONLY_IN = {
     "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},
     "setresuid": {"unix/priv.py"}, "setresgid": {"unix/priv.py"},

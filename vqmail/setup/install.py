@@ -16,6 +16,11 @@ LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r")
 WARM = {"vq-lspawn": "warm.lspawn", "vq-service": "warm.service",
         "vq-tcpserver": "warm.tcpserver"}
 
+# commands that are called as their module is, because qmail, sendmail or the HOWTO called them so; all others are vq-NAME
+OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "sendmail", "mailq", "newaliases", "forward", "condredirect", "except",
+             "bouncesaying", "preline", "maildirmake", "maildir2mbox", "mailsubj", "datemail", "predate", "qreceipt",
+             "qbiff"}
+
 SCRIPT = """\
 #!{python} -IS
 import sys; sys.path.insert(0, "{library}")
@@ -66,7 +71,8 @@ def programs() -> "dict[str, str]":
     folder = pathlib.Path(__file__).parent.parent / "prog"
     names = dict(WARM)
     for module in sorted(each.stem for each in folder.glob("*.py") if each.stem != "__init__"):
-        names[module if module.startswith("virtmail") else "vq-" + module.replace("_", "-")] = "prog." + module
+        name = module.strip("_").replace("_", "-")      # except_ is no word of Python's, except is
+        names[name if name in OWN_NAMES else "vq-" + name] = "prog." + module
     return names
 
 
@@ -87,6 +93,17 @@ launch(main)
 def tree_script(module: str) -> str:
     """The text of bin/NAME in a source tree, which runs where it lies."""
     return TREE_SCRIPT.format(module=module)
+
+
+def write_tree(folder: pathlib.Path) -> None:
+    """Make bin/ of a source tree anew."""
+    wanted = programs()
+    for name, module in wanted.items():
+        (folder / name).write_text(tree_script(module))
+        (folder / name).chmod(0o755)
+    for each in folder.iterdir():
+        if each.name not in wanted:
+            each.unlink()
 
 
 def install(home: pathlib.Path, ids: Ids) -> None:

@@ -1,0 +1,1 @@
+"""Where mail for another host goes, and how it gets there."""
