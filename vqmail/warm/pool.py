@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vqmail.unix.loop import Loop
 
     Done = Callable[[int], None]
-    Who = tuple[int, int] | None
+    Who = tuple[int, int] | bytes | None        # uid and gid; or a name that is nobody's, in a pool of ours
 
 
 class _Worker:
@@ -33,10 +33,16 @@ class _Worker:
 
 class Pool:
     """Runs jobs in processes of the uid and gid they ask for.  `limit` is how many processes there may be; `serve`
-    is what each of them does with its socket.  `deaths` is how many ended otherwise than they should."""
+    is what each of them does with its socket.  `deaths` is how many ended otherwise than they should.
 
-    def __init__(self, loop: "Loop", limit: int, serve: "Callable[[socket], None]" = worker.serve) -> None:
+    With `ours` every process stays who we are, and what a job asks for is only whom it likes best: the process that
+    did the last job of the same name, another one that is idle, a new one.
+    """
+
+    def __init__(self, loop: "Loop", limit: int, serve: "Callable[[socket], None]" = worker.serve, *,
+                 ours: bool = False) -> None:
         self.deaths = 0
+        self._ours = ours
         self._loop = loop
         self._limit = limit
         self._serve = serve
@@ -51,9 +57,11 @@ class Pool:
         Returns the pid of the worker, 0 if the job has to wait for one.
         """
         while True:
-            free = self._idle.get(who)
+            free = self._free(who)
+            one: _Worker | None
             if free:
-                one: _Worker | None = free.pop()
+                one = free.pop()
+                one.who = who
             elif len(self._all) < self._limit or self._retire_one():
                 one = self._start(who)
             else:
@@ -92,7 +100,7 @@ class Pool:
                 self._bury(free[0])
 
     def _start(self, who: "Who") -> "_Worker | None":
-        started = spawn(who, self._serve)
+        started = spawn(who if isinstance(who, tuple) else None, self._serve)
         if started is None:
             return None
         one = _Worker(who, *started)
@@ -140,9 +148,19 @@ class Pool:
     def _next(self) -> None:
         while self._waiting:
             who = self._waiting[0][0]
-            if not self._idle.get(who) and len(self._all) >= self._limit and not self._retire_one():
+            if not self._free(who) and len(self._all) >= self._limit and not self._retire_one():
                 return
             self.submit(*self._waiting.pop(0))
+
+    def _free(self, who: "Who") -> "list[_Worker]":
+        """The idle ones that may do a job for `who`."""
+        free = self._idle.get(who, [])
+        while self._ours and not free and self._idle:
+            other = next(iter(self._idle))
+            free = self._idle[other]
+            if not free:
+                del self._idle[other]
+        return free
 
     def _retire_one(self) -> bool:
         """Make room: let one idle worker go.  False if all are busy."""
@@ -168,7 +186,7 @@ def _close(descriptors: "list[int]") -> None:
         calls.close(each)
 
 
-def spawn(who: "Who", serve: "Callable[[socket], None]") -> "tuple[int, socket] | None":
+def spawn(who: "tuple[int, int] | None", serve: "Callable[[socket], None]") -> "tuple[int, socket] | None":
     """Start a process of `who`, None being who we are, that runs `serve` on a socket; (pid, the other end of it).
 
     None, and a line in the log, if there is no process to be had.
@@ -192,7 +210,7 @@ def spawn(who: "Who", serve: "Callable[[socket], None]") -> "tuple[int, socket] 
     return pid, ours
 
 
-def _become(who: "Who", serve: "Callable[[socket], None]", sock: "socket") -> None:
+def _become(who: "tuple[int, int] | None", serve: "Callable[[socket], None]", sock: "socket") -> None:
     """The child's side.  Never returns."""
     try:
         forget_signals()
