@@ -27,6 +27,7 @@ class Warm:
 
     name = "warm"
     part = 1
+    relay = 0                   # the port where mail for others goes
     server = "{home}/bin/vq-tcpserver"
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -55,7 +56,8 @@ class Warm:
         os.chown(domain / ".qmail-default", OWNER, OWNER)
         for name, text in (("me", "host.bench.test\n"), ("locals", ""), ("rcpthosts", f"{peers.DOMAIN}\n"),
                            ("virtualdomains", f"{peers.DOMAIN}:owner\n"), ("virtualroot", f"{domain.parent}\n"),
-                           ("concurrencylocal", f"{CONCURRENCY}\n")):
+                           ("concurrencylocal", f"{CONCURRENCY}\n"), ("concurrencyremote", f"{CONCURRENCY}\n"),
+                           ("smtproutes", f":127.0.0.1:{self.relay}\n" if self.relay else "")):
             (home / "control" / name).write_text(text)
         (home / "users/assign").write_text(f"+owner-:owner:{OWNER}:{OWNER}:{domain}:-::\n.\n")
         subprocess.run([home / "bin/vq-newu"], check=True)
@@ -83,7 +85,7 @@ class Warm:
         with (self.folder / "log").open("ab") as log:
             self.processes.append(subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
-                env={"PATH": f"{home}/bin:/usr/local/bin:/usr/bin:/bin"}))
+                env={"PATH": f"{home}/bin:/usr/local/bin:/usr/bin:/bin"} | ({"RELAYCLIENT": ""} if self.relay else {})))
         if "vq-service" in argv[0]:
             socket = home / "run" / argv[1] / "socket"
             end = time.monotonic() + 10

@@ -70,6 +70,7 @@ class Postfix:
 
     name = "postfix"
     extra = ""
+    relay = 0                   # the port where mail for others goes
     pop_port = 0
     part = 1
 
@@ -129,6 +130,7 @@ virtual_mailbox_base = {mail}
 virtual_mailbox_maps = hash:{config}/boxes
 virtual_uid_maps = hash:{config}/uids
 virtual_gid_maps = hash:{config}/uids
+relayhost = {f"[127.0.0.1]:{self.relay}" if self.relay else ""}
 """)
 
     def _write_master(self, config: pathlib.Path) -> None:

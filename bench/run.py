@@ -1,6 +1,6 @@
-"""Measure: bench/run.py [end_to_end] [alone] [pop3] [cold_start] [profile] [options]; without names everything but profile.
+"""Measure: bench/run.py [end_to_end] [alone] [outgoing] [pop3] [cold_start] [profile] [options]; without names everything but profile.
 
-Root only for end_to_end, alone and pop3 (they make users' Maildirs with a uid each, and mount an image).
+Root only for end_to_end, alone, outgoing and pop3 (they make users' Maildirs with a uid each, and mount an image).
 """
 
 import argparse
@@ -18,10 +18,11 @@ import cold_start
 import disk
 import end_to_end
 import ours
+import outgoing
 import peers
 import profile_run
 
-NAMES = ("end_to_end", "alone", "pop3", "cold_start", "profile")
+NAMES = ("end_to_end", "alone", "outgoing", "pop3", "cold_start", "profile")
 DEFAULT = "warm,cold,postfix-flow0,postfix,dovecot-tuned,dovecot"
 POP = {"sessions": 10, "count": 500, "messages": 10}
 PLACES = {"image": "journaled ext4 image", "root": "the plain disk"}
@@ -69,12 +70,33 @@ def on_disk(kind: str, options: argparse.Namespace) -> None:
         if "alone" in options.names and mail:
             print(f"{PLACES[kind]}: one message alone, connect to file in new/, {options.alone} times", flush=True)
             end_to_end.alone(mail, options.alone, options.size)
+        if "outgoing" in options.names:
+            print(f"{PLACES[kind]}: {options.messages // 2} messages of {options.size} bytes in by {options.sessions} sessions"
+                  " and out to a smtp-sink", flush=True)
+            out_to_a_sink([each for each in names if each in ("warm", "postfix", "postfix-flow0")], folder, options)
         if "pop3" in options.names:
             pop = start([each for each in names if each.startswith("dovecot")], folder, stack)
             pop = [each for each in mail if each.pop_port] + pop
             print(f"{PLACES[kind]}: {POP['count']} POP3 sessions, {POP['sessions']} at a time, each login, STAT, LIST,"
                   f" {POP['messages']} RETR of {options.size} bytes, QUIT", flush=True)
             end_to_end.pop3(pop, options.runs, size=options.size, password=peers.PASSWORD, **POP)
+
+
+def out_to_a_sink(names: "list[str]", folder: pathlib.Path, options: argparse.Namespace) -> None:
+    """The systems `names` as relays, each with a sink of its own."""
+    made = folder / "outgoing"
+    made.mkdir(mode=0o755)
+    with contextlib.ExitStack() as stack:
+        systems = []
+        for name in names:
+            sink = outgoing.Sink()
+            stack.callback(sink.stop)
+            system = MAKERS[name](made / name)
+            system.relay = sink.port
+            stack.push(functools.partial(finish, system))
+            system.start()
+            systems.append((system, sink))
+        outgoing.throughput(systems, options.runs, options.messages // 2, options.sessions, options.size)
 
 
 def main() -> None:
@@ -97,7 +119,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that images are unmounted and servers stopped
     if "cold_start" in options.names:
         cold_start.report()
-    if {"end_to_end", "alone", "pop3", "profile"} & set(options.names):
+    if {"end_to_end", "alone", "outgoing", "pop3", "profile"} & set(options.names):
         if os.geteuid():
             raise SystemExit("bench: only cold_start works without root: the others need uids for the users and mount an image")
         for kind in ("image", "root") if options.disk == "both" else (options.disk,):
