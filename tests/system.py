@@ -47,14 +47,21 @@ def wait_until(condition, what: str, seconds: float = PATIENCE):
 
 
 class System:
-    """An installation in `path`/home, its domains below `path`/virtual."""
+    """An installation in `path`/home, its domains below `path`/virtual.
 
-    def __init__(self, path: pathlib.Path, passwords: str = "secret") -> None:
+    `name` is its host's, and `prefix` the beginning of the command lines of all its services: what takes them into
+    a namespace.
+    """
+
+    def __init__(self, path: pathlib.Path, passwords: str = "secret", name: str = "host.test",
+                 prefix: "tuple[str, ...]" = ()) -> None:
         for parent in (path, *path.parents):
             if parent != pathlib.Path("/") and parent.stat().st_uid == 0:
                 parent.chmod(parent.stat().st_mode | 0o755)
         make_role_users()
         self.path = path
+        self.name = name
+        self.prefix = prefix
         self.home = path / "home"
         self.virtual = path / "virtual"
         self.virtual.mkdir()
@@ -63,10 +70,10 @@ class System:
         self.log_path = path / "log"
         self.log_path.touch()
         install.install(self.home, install.Ids())
-        self.control("me", "host.test\n")
-        self.control("locals", "host.test\n")
+        self.control("me", f"{name}\n")
+        self.control("locals", f"{name}\n")
         self.control("virtualroot", f"{self.virtual}\n")
-        self.control("rcpthosts", "host.test\n")
+        self.control("rcpthosts", f"{name}\n")
         self.alias("postmaster", "./Mailbox\n")
 
     # what a postmaster edits
@@ -118,7 +125,7 @@ class System:
     def _write_tables(self) -> None:
         names = list(self.domains)
         self.control("virtualdomains", "".join(f"{each}:{each}\n" for each in names))
-        self.control("rcpthosts", "host.test\n" + "".join(f"{each}\n" for each in names))
+        self.control("rcpthosts", f"{self.name}\n" + "".join(f"{each}\n" for each in names))
         (self.home / "users/assign").write_text("".join(
             f"+{each}-:{each}:{self.owner(each)}:{self.owner(each)}:{self.virtual / each}:-::\n" for each in names) + ".\n")
         done = self.run("vq-newu")
@@ -147,7 +154,7 @@ class System:
     def start(self, name: str, *argv: str, env: "dict[str, str] | None" = None) -> subprocess.Popen:
         """Start a program that stays, its log in `log_path`."""
         with self.log_path.open("ab") as log:
-            process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            process = subprocess.Popen([*self.prefix, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        env=self.env() | (env or {}), start_new_session=True)
         self.processes[name] = process
         return process
