@@ -29,6 +29,12 @@ def entries(text: bytes) -> "list[bytes]":
     return [each for each in stripped if each and not each.startswith(b"#")]
 
 
+def numbered(text: bytes) -> "list[tuple[int, bytes]]":
+    """The entries of a list, each with the number of its line."""
+    stripped = ((number, each.rstrip(BLANK)) for number, each in enumerate(text.split(b"\n"), 1))
+    return [(number, each) for number, each in stripped if each and not each.startswith(b"#")]
+
+
 def mapping(text: bytes) -> "dict[bytes, bytes]":
     """A map, its keys lower-cased."""
     pairs = (each.partition(b":") for each in entries(text))
