@@ -44,11 +44,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from vqmail.store import resolver
     from vqmail.unix.chain import Env
 
 PIECE = 65536                   # bytes of one read
 LINGER = 5                      # seconds
 LONGEST = 86400                 # seconds of a session; vq-clean takes a queue file of 36 hours for abandoned
+FILES = (*reception.FILES, b"smtpgreeting", b"timeoutsmtpd")     # what Settings are made of
 LOGGED = 50                     # refused recipients of one connection that get a line of their own
 
 REPLIES = {
@@ -128,8 +130,8 @@ def _linger() -> None:
 class Settings(reception.Settings):
     """What the control files say.  TryLater if one cannot be read."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, shared: "resolver.Resolver | None" = None) -> None:
+        super().__init__(shared)
         self.greeting = control.line(b"smtpgreeting")
         if not self.greeting:
             raise codes.TryLater("no name to greet with; put the name of this host into control/me")

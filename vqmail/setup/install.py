@@ -16,10 +16,10 @@ LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r")
 WARM = {"vq-lspawn": "warm.lspawn", "vq-service": "warm.service",
         "vq-tcpserver": "warm.tcpserver"}
 
-# commands that are called as their module is, because qmail, sendmail or the HOWTO called them so; all others are vq-NAME
-OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "sendmail", "mailq", "newaliases", "forward", "condredirect", "except",
-             "bouncesaying", "preline", "maildirmake", "maildir2mbox", "mailsubj", "datemail", "predate", "qreceipt",
-             "qbiff"}
+# commands that bear their module's name, because qmail, sendmail or the HOWTO called them so; all others are vq-NAME
+OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "sendmail", "mailq", "newaliases", "forward", "condredirect",
+             "except", "bouncesaying", "preline", "maildirmake", "maildir2mbox", "mailsubj", "datemail", "predate",
+             "qreceipt", "qbiff"}
 
 SCRIPT = """\
 #!{python} -IS

@@ -28,12 +28,12 @@ TABLE = {
     b"me": Setting("line", None, "all", "the name of this host, the default of many others"),
     b"apop": Setting("number", 0, "popup", "1: greet POP3 clients with what APOP needs; only of use for passwords that "
                      "are stored in clear, and clients that see it try nothing else"),
-    b"authsenders": Setting("list", None, "remote", "`sender:relay:port|user|password`: mail of that sender (an address, "
-                            "@domain, or nothing for everybody's) goes to the relay, with AUTH; for group qmail's eyes only"),
+    b"authsenders": Setting("list", None, "remote", "`sender:relay:port|user|password`: mail of that sender (address, "
+                            "@domain, or nothing for all) goes to the relay, with AUTH; for group qmail's eyes only"),
     b"badmailfrom": Setting("list", None, "smtpd", "senders refused: user@domain, or @domain for all of it"),
     b"bouncefrom": Setting("line", b"MAILER-DAEMON", "send", "the user bounces come from"),
     b"bouncehost": Setting("line", ME, "send", "the host bounces come from"),
-    b"bouncemaxbytes": Setting("number", 0, "send", "bytes of the original that a bounce carries at most; 0: all of it"),
+    b"bouncemaxbytes": Setting("number", 0, "send", "bytes of the original that a bounce may carry; 0: all of it"),
     b"concurrencylocal": Setting("number", 10, "send", "how many local deliveries run at once"),
     b"concurrencyremote": Setting("number", 20, "send", "how many remote deliveries run at once"),
     b"databytes": Setting("number", 0, "smtpd qmtpd qmqpd", "the largest message accepted, in bytes; 0: no limit"),
@@ -64,13 +64,13 @@ TABLE = {
     b"rcpthosts": Setting("list", None, "smtpd",
                           "domains we receive mail for; without this file strangers can send to nobody"),
     b"smtpgreeting": Setting("line", ME, "smtpd", "what the SMTP greeting says; starts with the host's name"),
-    b"smtproutes": Setting("list", None, "remote", "`domain:relay`, `domain:relay:port`: mail for the domain goes to the "
-                           "relay instead of its MX; .domain for those below it, nothing before the colon for all"),
+    b"smtproutes": Setting("list", None, "remote", "`domain:relay`, `domain:relay:port`: mail for the domain goes to "
+                           "the relay instead of its MX; .domain for those below it, nothing before the colon for all"),
     b"timeoutconnect": Setting("number", 60, "remote", "how long to wait for a connection, in seconds"),
     b"timeoutremote": Setting("number", 1200, "remote", "how long to wait for an answer of another host, in seconds"),
     b"timeoutsmtpd": Setting("number", 1200, "smtpd", "how long to wait for a client, in seconds"),
-    b"tlshosts": Setting("list", None, "remote", "hosts that get mail over TLS with a certificate that proves their name, "
-                         "or not at all; .domain for those below it"),
+    b"tlshosts": Setting("list", None, "remote", "hosts that get mail over TLS with a certificate that proves their "
+                         "name, or not at all; .domain for those below it"),
     b"virtualdomains": Setting("map", None, "send smtpd virtmailfilter",
                                "domain:prefix, mail for the domain goes to the user prefix"),
     b"virtualroot": Setting("line", b"/virtual", "newu smtpd virtmailfilter checkpassword",

@@ -5,7 +5,7 @@ The answers begin with the words of the HOWTO's virtmailfilter, which scripts an
 
 from vqmail import codes, vqhome
 from vqmail.record import Record
-from vqmail.store import rewrite, roles, virtual
+from vqmail.store import current, rewrite, roles, virtual
 from vqmail.unix import calls
 
 TYPE_CHECKING = False
@@ -43,8 +43,7 @@ class Desk:
     """Answers many callers; reads the control files anew when they changed."""
 
     def __init__(self) -> None:
-        self._rules: rewrite.Rules | None = None
-        self._seen: object = None
+        self._rules = current.Current(rewrite.Rules, rewrite.FILES)
 
     def plan(self, env: "Env", caller: int) -> Plan:
         """What to run for the address in EXT and HOST, asked for by the uid `caller`.
@@ -69,22 +68,12 @@ class Desk:
     def _check_owner(self, domain: bytes, caller: int) -> None:
         if caller == 0 or roles.single_user():
             return
-        owner = virtual.owner(domain, self._current_rules())
+        owner = virtual.owner(domain, self._rules.get())
         if owner is None:
             raise NotHere("domain failed: %s: it is not in control/virtualdomains. (#5.1.2)" % _text(domain))
         if owner.uid != caller:
             raise codes.TryLater("domain failed: %s belongs to uid %d, but uid %d asks; see control/virtualdomains "
                                  "and users/assign" % (_text(domain), owner.uid, caller))
-
-    def _current_rules(self) -> rewrite.Rules:
-        try:
-            found = calls.stat(vqhome.path(b"control/virtualdomains"))
-            identity: object = (found.st_ino, found.st_mtime_ns, found.st_size)
-        except FileNotFoundError:
-            identity = None
-        if self._rules is None or identity != self._seen:
-            self._rules, self._seen = rewrite.Rules(), identity
-        return self._rules
 
 
 def _address(env: "Env") -> "tuple[bytes, bytes]":

@@ -17,19 +17,30 @@ NO_MAILBOX = b"no-mailbox"
 TOO_LONG = b"too-long"
 TOO_BIG = b"too-big"
 LOOPING = b"looping"
+FILES = (b"me", b"localiphost", b"databytes", b"badmailfrom", b"rcpthosts")         # what Settings are made of
 
 HOPS_LIMIT = 100
 HEADER_LIMIT = 1 << 18          # bytes looked through for hops: they are on top
 
 
 class Settings:
-    """The control files of a server that receives, as they are now.  TryLater if one cannot be read."""
+    """The control files of a server that receives, as they are now.  TryLater if one cannot be read.
 
-    def __init__(self) -> None:
+    `shared` answers whether recipients exist, and belongs to a process that serves many; without it we make our own.
+    """
+
+    def __init__(self, shared: "resolver.Resolver | None" = None) -> None:
+        self.resolver = shared or resolver.Resolver()
+        self._own = shared is None
         self.localiphost = control.line(b"localiphost")
         self.databytes = control.number(b"databytes")
         self.badmailfrom = frozenset(control.entries(b"badmailfrom") or ())
         self.rcpthosts = rcpthosts.RcptHosts()
+
+    def close(self) -> None:
+        """Let go of the tables that were looked into."""
+        if self._own:
+            self.resolver.close()
 
 
 class Client:
@@ -41,7 +52,6 @@ class Client:
         self._relay = env.get(b"RELAYCLIENT")           # set to nothing is still set
         here = env.get(b"TCPLOCALIP", b"").lower()
         self._here = (b"[%s]" % here, b"[ipv6:%s]" % here) if here else ()
-        self._resolver: resolver.Resolver | None = None
         limit = controlfile.number(env.get(b"DATABYTES", b""))
         self.limit = settings.databytes if limit is None else limit
         self.may_send = self._relay is not None or not settings.rcpthosts.missing
@@ -66,9 +76,7 @@ class Client:
             return TOO_LONG
         if self._relay is None and not self._settings.rcpthosts.accept(recipient):
             return NO_GATEWAY
-        if self._resolver is None:
-            self._resolver = resolver.Resolver()
-        fate = self._resolver.resolve(recipient)
+        fate = self._settings.resolver.resolve(recipient)
         if fate.kind == resolver.REMOTE and self._relay is None and not fate.stored.startswith(recipient):
             # percenthack made another address of it: user%elsewhere@here must not get through
             return b"" if self._settings.rcpthosts.accept(fate.stored) else NO_GATEWAY
@@ -76,9 +84,7 @@ class Client:
 
     def close(self) -> None:
         """Let go of the tables that were looked into."""
-        if self._resolver is not None:
-            self._resolver.close()
-            self._resolver = None
+        self._settings.close()
 
 
 class Message:

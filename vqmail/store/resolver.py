@@ -14,7 +14,7 @@ never "nobody".
 from vqmail import codes
 from vqmail.formats import dotqmail
 from vqmail.record import Record
-from vqmail.store import home, rewrite, users, virtual
+from vqmail.store import current, home, rewrite, users, virtual
 from vqmail.unix import log
 
 REMOTE = b"remote"              # goes out
@@ -42,15 +42,16 @@ class Fate(Record):
 
 
 class Resolver:
-    """The rules and tables as they are now; answers for one address after the other."""
+    """The rules and tables as they are now, at each question; answers for one address after the other."""
 
     def __init__(self) -> None:
-        self._rules = rewrite.Rules()
+        self._rules = current.Current(rewrite.Rules, rewrite.FILES)
         self._users = users.Lookup()
 
     def resolve(self, address: bytes) -> Fate:
         """What happens to mail for `address`.  TryLater on trouble."""
-        channel, stored = self._rules.rewrite(address)
+        rules: rewrite.Rules = self._rules.get()
+        channel, stored = rules.rewrite(address)
         if channel == rewrite.REMOTE:
             return Fate(REMOTE, stored, None, b"", None, "")
         local, _, domain = stored.rpartition(b"@")

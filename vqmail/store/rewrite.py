@@ -11,6 +11,7 @@
 from vqmail.store import control
 
 LOCAL, REMOTE = 0, 1
+FILES = (b"me", b"envnoathost", b"locals", b"percenthack", b"virtualdomains")       # what Rules are made of
 TYPE_CHECKING = False
 
 

@@ -11,6 +11,7 @@ import time
 from vqmail import codes
 from vqmail.prog import smtpd
 from vqmail.proto import reply
+from vqmail.store import current, resolver
 from vqmail.unix import calls, child, log, loop, sockets
 from vqmail.warm import connection
 
@@ -32,6 +33,8 @@ class Sessions:
         self.loop = loop.Loop()
         self._inbox = inbox
         self._connections = connections
+        self._resolver = resolver.Resolver()
+        self._settings = current.Current(lambda: smtpd.Settings(self._resolver), smtpd.FILES)
         self._sessions: dict[int, Session] = {}
         self._apart: dict[int, int] = {}        # pid of a session's own process -> number
         self._answers: list[bytes] = []
@@ -75,7 +78,7 @@ class Sessions:
                 return
             else:
                 try:
-                    settings = smtpd.Settings()
+                    settings: smtpd.Settings = self._settings.get()
                 except codes.Failure:
                     sock.send(reply.NO_CONTROLS)        # nothing was sent yet: it fits
                     raise

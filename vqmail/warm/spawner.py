@@ -1,4 +1,4 @@
-"""What vq-lspawn and vq-rspawn have in common: the channel to vq-send, and what deliveries say (QMAIL interface 5.1)."""
+"""What vq-lspawn and vq-rspawn have in common: the channel to vq-send, and what deliveries say (QMAIL 5.1)."""
 
 import stat
 import time
