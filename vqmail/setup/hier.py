@@ -57,6 +57,7 @@ FILES = [
     # path, mode, owner, group, size
     ("queue/lock/sendmutex", 0o600, SEND, GROUP, 0),
     ("queue/lock/tcpto", 0o644, REMOTE, GROUP, 1024),
+    ("queue/lock/tcpto6", 0o644, REMOTE, GROUP, 2048),
 ]
 
 FIFOS = [

@@ -1,0 +1,46 @@
+"""vq-tcpok: forget which hosts did not answer lately.
+
+SYNOPSIS    vq-tcpok [--help]
+
+Of use when the network was down: vq-remote left hosts alone that are there.  It does not make messages be
+tried before their time; an ALRM signal to vq-send does.
+
+FILES       queue/lock/tcpto    IPv4 addresses, as qmail has them
+            queue/lock/tcpto6   IPv6 addresses
+
+EXIT        0   all are forgotten
+            100 wrong usage
+            111 cannot write the tables
+
+RUNS AS     root, or qmailr
+
+STANDARDS   qmail-tcpok(8)
+"""
+
+from vqmail import codes
+from vqmail.outgoing import tcpto
+from vqmail.unix import fd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vqmail.unix.chain import Env
+
+USAGE = "usage: vq-tcpok [--help]"
+
+
+def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
+    """Do what tcpto.forget does."""
+    import docopt                               # and re with it: half of a start's time
+
+    try:
+        asked = docopt.docopt(USAGE, [each.decode("utf-8", "replace") for each in argv[1:]], default_help=False)
+    except docopt.DocoptExit:
+        raise codes.GiveUp(USAGE) from None
+    try:
+        if asked["--help"]:
+            fd.write_all(1, (__doc__ or USAGE).encode())
+        else:
+            tcpto.forget()
+    except OSError as error:
+        raise codes.TryLater("cannot forget the hosts that timed out: %s; run it as root" % (error.strerror or error)) from None
+    return codes.OK
