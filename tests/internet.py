@@ -168,6 +168,7 @@ class Internet:
     DNS = "192.0.2.53"
 
     def __init__(self, path: pathlib.Path) -> None:
+        module.let_through(path)
         self.path = path
         self.hosts: list[Namespace] = []
         self.resolv = path / "resolv.conf"
@@ -223,10 +224,11 @@ class Internet:
 
     def close(self) -> None:
         """Take it all away."""
+        if self._nsd is not None:               # it has children, for which nobody would wait if it were killed
+            self._nsd.terminate()
+            self._nsd.wait(60)
         for host in self.hosts:
             host.close()
-        if self._nsd is not None:
-            self._nsd.wait(60)
 
 
 class Vqmail(module.System):

@@ -35,6 +35,13 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+def let_through(path: pathlib.Path) -> None:
+    """Pytest's directories are 0700: let other users reach `path`."""
+    for parent in (path, *path.parents):
+        if parent != pathlib.Path("/") and parent.stat().st_uid == 0:
+            parent.chmod(parent.stat().st_mode | 0o755)
+
+
 def wait_until(condition, what: str, seconds: float = PATIENCE):
     """Ask again and again until `condition` is true; its value.  Fails with `what` otherwise."""
     deadline = time.monotonic() + seconds
@@ -55,9 +62,7 @@ class System:
 
     def __init__(self, path: pathlib.Path, passwords: str = "secret", name: str = "host.test",
                  prefix: "tuple[str, ...]" = ()) -> None:
-        for parent in (path, *path.parents):
-            if parent != pathlib.Path("/") and parent.stat().st_uid == 0:
-                parent.chmod(parent.stat().st_mode | 0o755)
+        let_through(path)
         make_role_users()
         self.path = path
         self.name = name
