@@ -69,6 +69,16 @@ def pending(text: bytes) -> "list[tuple[int, bytes]]":
     return found
 
 
+def recipients(text: bytes) -> "list[tuple[bytes, bool]]":
+    """(address, whether it is done) of each recipient in a local or remote file.  ValueError if it is no such file."""
+    found = []
+    for record in _records(text):
+        if record[:1] not in (b"T", b"D"):
+            raise ValueError("unknown record %r" % record[:1])
+        found.append((record[1:], record[:1] == b"D"))
+    return found
+
+
 def _records(text: bytes) -> "list[bytes]":
     if not text:
         return []
