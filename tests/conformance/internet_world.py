@@ -57,7 +57,7 @@ two IN MX 20 mail.taker
 hole IN MX 10 mail.hole
 hole IN MX 20 mail.taker
 dual IN MX 10 mail.dual
-mail.dual IN AAAA 2001:db8::99
+mail.dual IN AAAA 2001:db8::32
 mail.dual IN A 192.0.2.20
 implicit IN A 192.0.2.20
 cname IN CNAME taker
