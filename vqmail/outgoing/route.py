@@ -63,7 +63,7 @@ def find(host: bytes, sender: bytes) -> Route:
     relay = (_first(b"authsenders", smtproutes.split_sender, smtproutes.authenticated_relay, senders)
              or _first(b"smtproutes", smtproutes.split_route, smtproutes.relay, hosts)
              or smtproutes.Relay(b"", smtproutes.SMTP, b"", b""))
-    to = relay.host or hosts[0]
+    to = relay.host or (b"[%s]" % hosts[0] if ip.pack(hosts[0]) is not None else hosts[0])
     proved = _tls_hosts()
     prove = _is_in(host, proved) or _is_in(to, proved)
     tls = SMTPS if relay.port == SMTPS_PORT else VERIFY if prove else MAY

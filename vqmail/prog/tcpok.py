@@ -42,5 +42,6 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
         else:
             tcpto.forget()
     except OSError as error:
-        raise codes.TryLater("cannot forget the hosts that timed out: %s; run it as root" % (error.strerror or error)) from None
+        raise codes.TryLater("cannot forget the hosts that timed out: %s; run it as root" %
+                             (error.strerror or error)) from None
     return codes.OK

@@ -45,7 +45,8 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
         lines = [b"%s timed out %d seconds ago; # recent timeouts: %d\n" % each for each in tcpto.known()]
         fd.write_all(1, b"".join(lines))
     except OSError as error:
-        raise codes.TryLater("cannot show the hosts that timed out: %s; run it as root" % (error.strerror or error)) from None
+        raise codes.TryLater("cannot show the hosts that timed out: %s; run it as root" %
+                             (error.strerror or error)) from None
     except ValueError as error:
         raise codes.TryLater("the table of hosts that timed out is no such table: %s" % error) from None
     return codes.OK
