@@ -86,3 +86,19 @@ def peer(sock: "socket") -> "tuple[int, int, int]":
     packed = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
     pid, uid, gid = (int.from_bytes(packed[at:at + 4], "little", signed=True) for at in (0, 4, 8))
     return pid, uid, gid
+
+
+def address_of_peer(number: int) -> "bytes | None":
+    """The address of whoever is at the other end of `number`; None if that is no connection from a network."""
+    try:
+        sock = _socket.socket(fileno=number)
+    except OSError:                             # no socket
+        return None
+    try:
+        if sock.family not in (_socket.AF_INET, _socket.AF_INET6):
+            return None
+        return str(sock.getpeername()[0]).encode().removeprefix(b"::ffff:")
+    except OSError:                             # gone already
+        return b"unknown"
+    finally:
+        sock.detach()
