@@ -8,8 +8,8 @@ import time
 
 from vqmail import codes
 from vqmail.formats import ip
+from vqmail.outgoing import ours
 from vqmail.record import Record
-from vqmail.store import control
 from vqmail.unix import addresses, calls, log
 
 TYPE_CHECKING = False
@@ -31,7 +31,6 @@ KEEP = 3600                     # seconds an answer is believed at most
 KEEP_NOTHING = 60               # and an answer that there is nothing
 KEEP_TROUBLE = 10               # and that nobody answered
 CACHED = 1000                   # answers kept at once
-KEEP_OWN = 30                   # seconds for which the list of our own addresses is believed
 LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789-_."
 RESOLV_CONF = b"/etc/resolv.conf"
 
@@ -68,20 +67,20 @@ class Names:
     def __init__(self, resolver: "Asked | None" = None) -> None:
         self._resolver = resolver
         self._cache: dict[tuple[bytes, bytes], tuple[float, Answer | Trouble]] = {}
-        self._own: tuple[float, frozenset[bytes]] = (0.0, frozenset())
+        self._ours = ours.Addresses()
 
     def targets(self, route: "Route") -> "list[Target]":
         """Where to try, in this order.  GiveUp if there is no such place, TryLater on trouble with DNS."""
         search = _Search(self, route.host)
         literal = ip.literal(route.host)
         if literal is not None:
-            if self._is_ours(literal):
+            if self._ours.has(literal):
                 raise search.looped()
             return [Target(ip.text(literal), route.host)]
         packed = ip.pack(route.host)
         if route.direct:
             return [Target(ip.text(packed), route.host)] if packed is not None else search.relay()
-        return search.mail_hosts(self._is_ours)
+        return search.mail_hosts(self._ours)
 
     def ask(self, name: bytes, kind: bytes, deadline: float) -> Answer:
         """The answer for a name, from memory if it is fresh.  Trouble, too, is remembered for a while."""
@@ -109,29 +108,6 @@ class Names:
         self._cache[name, kind] = known = (time.monotonic() + keep, answer)
         return known
 
-    def _is_ours(self, packed: bytes) -> bool:
-        """Whether mail sent to that address would come back to this machine."""
-        packed = ip.plain(packed)
-        if not any(packed):
-            return True                         # 0.0.0.0 and :: are this machine, whichever it is
-        if packed in _listed(b"notipme"):
-            return False
-        if packed[:1] == b"\x7f" and len(packed) == 4:
-            return True                         # of 127.0.0.0/8 only one is on the list, but all are here
-        return packed in self._own_addresses() or packed in _listed(b"moreipme")
-
-    def _own_addresses(self) -> "frozenset[bytes]":
-        until, own = self._own
-        now = time.monotonic()
-        if now >= until:
-            try:
-                own = addresses.own()
-            except OSError as error:
-                raise codes.TryLater("cannot list this machine's addresses: %s (#4.3.0)" % (error.strerror or error)
-                                     ) from None
-            self._own = (now + KEEP_OWN, own)
-        return own
-
 
 class _Search:
     """The lookups for one host."""
@@ -158,7 +134,7 @@ class _Search:
                                  "(#4.4.1)" % self._shown)
         return self._ordered([(0, self._host, found)])
 
-    def mail_hosts(self, is_ours: "Any") -> "list[Target]":
+    def mail_hosts(self, mine: ours.Addresses) -> "list[Target]":
         """The addresses of the MX of a host, or of itself if it has none."""
         try:
             answer = self._names.ask(self._host, b"MX", self._deadline)
@@ -171,13 +147,13 @@ class _Search:
                         key=lambda each: (each[0], calls.urandom(8)))[:HOSTS] or [(0, self._host)]  # RFC 5321 5.1
         found, exists, trouble = self._all_addresses(chosen)
         exists = exists or answer.exists
-        ours = min((preference for preference, _, packed in found if any(map(is_ours, packed))), default=None)
-        better = [each for each in found if ours is None or each[0] < ours]
+        here = min((preference for preference, _, packed in found if any(map(mine.has, packed))), default=None)
+        better = [each for each in found if here is None or each[0] < here]
         if better:
             return self._ordered(better)
-        if trouble is not None and (ours is None or trouble[0] < ours):
+        if trouble is not None and (here is None or trouble[0] < here):
             raise self._later(trouble[1])
-        if ours is not None:
+        if here is not None:
             raise self.looped()
         if not exists:
             raise codes.GiveUp("There is no host called %s. (#5.1.2)" % self._shown)
@@ -312,15 +288,3 @@ def _alternately(families: "list[list[bytes]]") -> "list[bytes]":
     if not six or not addresses.has_route(ip.text(six[0])):
         return four + six
     return [each for pair in zip(six, four, strict=False) for each in pair] + six[len(four):] + four[len(six):]
-
-
-def _listed(name: bytes) -> "set[bytes]":
-    """The addresses in control/notipme or control/moreipme; what is none is logged."""
-    found = set()
-    for each in control.entries(name) or []:
-        packed = ip.literal(each) or ip.pack(each)
-        if packed is None:
-            log.line(b"vq-remote", b"control/%s: %s is no IP address" % (name, each))
-        else:
-            found.add(ip.plain(packed))
-    return found
