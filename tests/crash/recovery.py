@@ -64,11 +64,11 @@ class Bouncer:
     def add(self, number: int, recipient: bytes, report: bytes) -> None:
         raise AssertionError("nothing fails here")
 
-    def send(self, number: int, _sender: bytes) -> "list[bytes]":
-        text = queue.read_bounce(number)
-        if text is not None:
-            self._sent.append(text)
-            queue.remove_bounce(number)
+    def send(self, number: int, _sender: bytes, _birth: int) -> "list[bytes]":
+        path = pathlib.Path(os.fsdecode(queue.BOUNCE)) / str(number)
+        if path.exists():
+            self._sent.append(path.read_bytes())
+            path.unlink()
         return []
 
 

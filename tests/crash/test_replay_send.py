@@ -84,11 +84,11 @@ BUGS = {
                                "fd.write_all(file, paragraph)"),
     "a bounce's directory is not synced": ("store/queue.py", "durable.sync_dir(BOUNCE)", "pass"),
     "the mark comes before the bounce": (
-        "dispatch/scheduler.py", "        if letter in (b\"K\", b\"D\") and",
+        "dispatch/deliveries.py", "        if letter in (b\"K\", b\"D\") and",
         "        if letter == b\"D\" and recipient.offset >= 0:\n            self._mark(each, recipient, letter)\n"
         "        if letter in (b\"K\", b\"D\") and"),
     "the bounce is forgotten before it is queued": (
-        "dispatch/bouncer.py", "        now = time.time()\n", "        now = time.time()\n        queue.remove_bounce(number)\n"),
+        "dispatch/bouncer.py", "            envelope = bounce.envelope(", "            queue.remove_bounce(number)\n            envelope = bounce.envelope("),
 }
 
 

@@ -4,28 +4,32 @@ from vqmail.store import queue
 
 
 class Recipient:
-    """One address of a pass.  `offset` is where its mark is in local/N or remote/N, -1 when it is not there yet."""
+    """One address of a pass.  `offset` is where its mark is in local/N or remote/N, -1 when it is not there yet;
+    `report` is what was said at its delivery, kept only in a pass that is late."""
 
-    __slots__ = ("address", "done", "offset")
+    __slots__ = ("address", "done", "offset", "report")
 
     def __init__(self, address: bytes, offset: int = -1) -> None:
         self.address = address
         self.offset = offset
         self.done = False
+        self.report = b""
 
 
 class Pass:
-    """One attempt at all recipients of a channel that are still to do."""
+    """One attempt at all recipients of a channel that are still to do.  When it is `dying` there is no further one;
+    when it is `late`, and not all are done then, the sender is told that the message waits."""
 
-    __slots__ = ("channel", "dying", "message", "next_due", "place", "recipients", "running")
+    __slots__ = ("channel", "dying", "late", "message", "next_due", "place", "recipients", "running")
 
     def __init__(self, message: "Message", channel: int, recipients: "list[Recipient]", next_due: int, *,
-                 dying: bool) -> None:
+                 dying: bool, late: bool = False) -> None:
         self.message = message
         self.channel = channel
         self.recipients = recipients
         self.next_due = next_due
         self.dying = dying
+        self.late = late
         self.place = 0                          # of the next recipient to be started
         self.running = 0
 
@@ -44,7 +48,7 @@ class Message:
     `due` is, for each channel, when it is to be tried next; None when all its recipients are done.
     """
 
-    __slots__ = ("birth", "due", "failed", "gone", "number", "passes", "reborn", "sender", "waiting")
+    __slots__ = ("birth", "due", "failed", "gone", "number", "passes", "reborn", "sender", "told", "waiting")
 
     def __init__(self, number: int, birth: int, sender: "bytes | None") -> None:
         self.number = number
@@ -53,6 +57,7 @@ class Message:
         self.waiting: queue.Waiting | None = None
         self.due: list[int | None] = [None, None]
         self.passes: list[Pass | None] = [None, None]
+        self.told = False                       # the sender knows that it waits, or does not want to
         self.failed = False                     # somebody is to hear of it by a bounce
         self.gone = False                       # todo/N and info/N are removed; mess/N is about to be
         self.reborn = False                     # and a new message was seen under its number

@@ -45,6 +45,16 @@ def bounced(number: int, qp: int) -> bytes:
     return b"bounce msg %d qp %d\n" % (number, qp)
 
 
+def delayed(number: int, qp: int) -> bytes:
+    """The sender is told that the message waits."""
+    return b"delay msg %d qp %d\n" % (number, qp)
+
+
+def double(number: int) -> bytes:
+    """The bounce of a bounce is thrown away: control/doublebounceto is empty."""
+    return b"double bounce: discarding bounce/%d\n" % number
+
+
 def triple(number: int) -> bytes:
     """The bounce of a bounce of a bounce is thrown away."""
     return b"triple bounce: discarding bounce/%d\n" % number

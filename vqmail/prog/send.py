@@ -14,11 +14,12 @@ fails goes back to the sender.
 
 SIGNALS     TERM    finish: no new deliveries, wait for those that run, exit
             ALRM    try everything now
-            HUP     read control/locals and control/virtualdomains again
+            HUP     read the control files again, all but the two concurrencies; when one of them cannot be read,
+                    nothing changes
 
 CONTROL FILES
-            bouncefrom bouncehost concurrencylocal concurrencyremote doublebouncehost doublebounceto
-            envnoathost locals percenthack queuelifetime virtualdomains
+            bouncefrom bouncehost bouncemaxbytes concurrencylocal concurrencyremote doublebouncehost
+            doublebounceto envnoathost locals percenthack queuelifetime queuewarn virtualdomains
 
 EXIT        0   stopped by TERM, or a spawner died: all that ran is written down
             111 cannot start: the log says why
@@ -84,11 +85,17 @@ class Dispatcher:
         except OSError as error:
             raise codes.TryLater("unable to talk to the spawners: %s" % error) from None
         self._cleaner = cleaner
-        self._scheduler = scheduler.Scheduler(rewrite.Rules(), spawners, cleaner, bouncer.Bouncer(env),
-                                              control.number(b"queuelifetime"))
+        self._env = env
+        rules, bounces, lifetime, patience = self._settings()
+        self._scheduler = scheduler.Scheduler(rules, spawners, cleaner, bounces, lifetime, patience)
         self._sweeper = sweeper.Sweeper()
         self._trigger = -1
         self._look_at = self._sweep_at = 0.0
+
+    def _settings(self) -> "tuple[rewrite.Rules, bouncer.Bouncer, int, int]":
+        """What the control files say now.  TryLater if one cannot be read."""
+        return (rewrite.Rules(), bouncer.Bouncer(self._env), control.number(b"queuelifetime"),
+                control.number(b"queuewarn"))
 
     def run(self) -> int:
         """The main loop."""
@@ -99,14 +106,14 @@ class Dispatcher:
         each = self._scheduler
         each.start(int(time.time()))
         self._listen()
-        while not (each.exiting and each.quiet()):
+        while not (each.exiting() and each.quiet()):
             patience = self._turn()
             self._write_log()
             self._loop.turn(patience)
         each.stop()
         while not self._cleaner.idle():
             self._loop.turn(None)
-        each.log.append(b"status: exiting\n")
+        each.log.say(b"status: exiting\n")
         self._write_log()
         return codes.OK
 
@@ -123,21 +130,21 @@ class Dispatcher:
         while self._signals:
             self._obey(self._signals.pop(0), int(now))
         wait = self._scheduler.run(int(now))
-        if self._scheduler.exiting:
+        if self._scheduler.exiting():
             return 1.0
         times = [self._look_at - monotonic, self._sweep_at - monotonic]
         return min(times if wait is None else [*times, wait])
 
     def _obey(self, number: int, now: int) -> None:
         if number == _signal.SIGTERM:
-            self._scheduler.exiting = True
+            self._scheduler.exit()
         elif number == _signal.SIGALRM:
             self._scheduler.retry_all(now)
         else:
             try:
-                self._scheduler.rules = rewrite.Rules()
+                self._scheduler.obey(*self._settings())
             except codes.Failure as failure:
-                self._scheduler.log.append(sendlog.alert("unable to reread controls: %s" % failure))
+                self._scheduler.log.say(sendlog.alert("unable to reread controls: %s" % failure))
 
     def _listen(self) -> None:
         """Listen for the trigger, on a pipe opened anew: that is what empties it."""
@@ -155,11 +162,11 @@ class Dispatcher:
         calls.read(self._wake_out, 64)
 
     def _lost(self, what: str) -> None:
-        self._scheduler.log.append(sendlog.alert("oh no! lost %s! dying..." % what))
-        self._scheduler.exiting = True
+        self._scheduler.log.say(sendlog.alert("oh no! lost %s! dying..." % what))
+        self._scheduler.exit()
 
     def _write_log(self) -> None:
-        lines, self._scheduler.log = self._scheduler.log, []
+        lines = self._scheduler.log.take()
         if lines:
             try:
                 fd.write_all(0, b"".join(lines))

@@ -274,6 +274,22 @@ def read_info(number: int) -> "tuple[int, bytes]":
     return birth, todo.decode_info(text)
 
 
+def told_of_delay(number: int) -> bool:
+    """Whether the sender of a message in S5 was told that it waits: info/N is executable then, which means nothing else
+    to anybody."""
+    return bool(calls.stat(split(b"info", number)).st_mode & 0o100)
+
+
+def note_told_of_delay(number: int) -> None:
+    """Remember what told_of_delay() asks."""
+    file = calls.open(split(b"info", number), calls.O_RDONLY | calls.O_CLOEXEC)
+    try:
+        calls.fchmod(file, 0o700)
+        durable.sync_fd(file)
+    finally:
+        calls.close(file)
+
+
 def read_recipients(number: int, channel: int) -> "list[tuple[int, bytes]]":
     """(offset, address) of the recipients of `channel` that are still to do; FileNotFoundError if all are done."""
     return todo.pending(fd.read_file(split(CHANNEL[channel], number), todo.LIMIT))
@@ -322,12 +338,9 @@ def add_bounce(number: int, paragraph: bytes) -> None:
         calls.close(file)
 
 
-def read_bounce(number: int) -> "bytes | None":
-    """What bounce/N holds; None if nothing failed."""
-    try:
-        return fd.read_file(BOUNCE + b"/%d" % number, 1 << 30)
-    except FileNotFoundError:
-        return None
+def open_bounce(number: int) -> int:
+    """bounce/N, open for reading; FileNotFoundError if nothing failed."""
+    return calls.open(BOUNCE + b"/%d" % number, calls.O_RDONLY | calls.O_CLOEXEC)
 
 
 def remove_bounce(number: int) -> None:

@@ -75,13 +75,16 @@ class Bouncer:
     def add(self, number: int, recipient: bytes, report: bytes) -> None:
         queue.add_bounce(number, bounce.paragraph(recipient, report))
 
-    def send(self, number: int, sender: bytes) -> "list[bytes]":
-        text = queue.read_bounce(number)
-        if text is None:
+    def send(self, number: int, sender: bytes, birth: int) -> "list[bytes]":
+        path = pathlib.Path(os.fsdecode(queue.BOUNCE)) / str(number)
+        if not path.exists():
             return []
         if not self.able:
             raise OSError(5, "queue down")
-        self.sent.append((number, sender, text))
+
+        assert birth == BIRTH
+
+        self.sent.append((number, sender, path.read_bytes()))
         queue.remove_bounce(number)
         return [b"bounce msg %d qp 1\n" % number]
 
@@ -123,8 +126,7 @@ class World:
 
     def lines(self) -> "list[str]":
         """The log since the last look at it, without status lines."""
-        lines, self.it.log = self.it.log, []
-        return [each.decode().rstrip("\n") for each in lines if not each.startswith(b"status")]
+        return [each.decode().rstrip("\n") for each in self.it.log.take() if not each.startswith(b"status")]
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def test_the_log_is_qmails_to_the_byte(world: World) -> None:
     world.look()
     world.local.answer(b"Kdid 1+0+0\n")
 
-    assert b"".join(world.it.log).decode() == (
+    assert b"".join(world.it.log.take()).decode() == (
         "status: local 0/10 remote 0/10\n"
         f"new msg {number}\n"
         f"info msg {number}: bytes {size} from <s@x> qp 99 uid 7\n"
@@ -330,7 +332,7 @@ def test_stopping_in_the_middle_of_a_first_attempt_keeps_what_was_done(world: Wo
     number = world.enter(b"s@x", *[b"r%d@here.test" % each for each in range(4)])
     world.restart(limit=2)
     world.look()
-    world.it.exiting = True
+    world.it.exit()
     world.local.answer(b"Kyes", b"Kyes")
     world.it.run(world.now)
     world.it.stop()
