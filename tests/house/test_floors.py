@@ -10,7 +10,7 @@ BOTTOM = {"codes", "record"}
 FLOORS = {
     # folder: (folders and modules of ours it may import, modules of Python)
     "formats": (BOTTOM | {"formats"}, {"time", "zlib"}),      # gmtime and crc32: no clock, no files
-    "proto": (BOTTOM | {"formats", "proto"}, set()),
+    "proto": (BOTTOM | {"formats", "proto"}, {"binascii", "hmac"}),      # base64 and CRAM-MD5 of AUTH
     "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
                                          "ctypes", "resource", "ssl"}),
     "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
@@ -25,6 +25,7 @@ FLOORS = {
 # Python's modules that only one file of a floor may import
 ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/passwords.py"},
            "_md5": {"store/passwords.py"}, "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
+           "binascii": {"proto/smtp_client.py"}, "hmac": {"proto/smtp_client.py"},
            "docopt": {"prog/%s.py" % each for each in ("qread", "qstat", "showctl", "tcpto", "tcpok")}}
 CALLED_ONLY_IN = {
     "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},

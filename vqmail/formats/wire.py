@@ -1,6 +1,8 @@
-"""A message as it goes over the line (RFC 1939 3): every line ends in CR LF, and a dot that begins one is doubled.
+"""A message as it goes over the line (RFC 1939 3, RFC 5321 4.5.2): every line ends in CR LF, and a dot that begins one
+is doubled.
 
-A CR LF in the file stays one; so does a CR elsewhere.
+A CR LF in the file stays one.  A CR elsewhere stays what it is on the way to a mailbox's owner (Stuffer); on the way to
+another host it becomes the end of a line (Outgoing), before the dots are looked at.
 """
 
 
@@ -54,6 +56,46 @@ class Stuffer:
         """What is still missing: a held CR, the end of the last line, and the line with just a dot."""
         held, self._held = self._held, b""
         return held + (b".\r\n" if self._at_start and not held else b"\r\n.\r\n")
+
+
+class Outgoing:
+    """Makes the form in which a message that comes in pieces goes to another host.
+
+    No CR is left without its LF, and no LF without its CR, so that every host agrees where the message ends.  `octets`
+    is the size of what was made, without doubled dots and the final one (RFC 1870 5).
+    """
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self._at_start = True
+        self._held = b""                        # a CR at the end of a piece: the LF may be in the next
+
+    def feed(self, piece: bytes) -> bytes:
+        """The form of the next piece."""
+        text = self._held + piece
+        self._held = b"\r" if text.endswith(b"\r") else b""
+        if self._held:
+            text = text[:-1]
+        return self._form(text)
+
+    def end(self) -> bytes:
+        """What is still missing: the end of the last line, and the line with just a dot."""
+        text = b"\n" if self._held or not self._at_start else b""
+        self._held = b""
+        return self._form(text) + b".\r\n"
+
+    def _form(self, text: bytes) -> bytes:
+        if not text:
+            return b""
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        form = text.replace(b"\n", b"\r\n")
+        self.octets += len(form)
+        form = form.replace(b"\n.", b"\n..")
+        if self._at_start and form.startswith(b"."):
+            form = b"." + form
+        self._at_start = form.endswith(b"\n")
+        return form
 
 
 class Top:

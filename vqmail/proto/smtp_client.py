@@ -1,0 +1,402 @@
+"""One SMTP session, the client's side (RFC 5321, 1870, 2920, 3207, 4954, 6152).
+
+receive() takes what the server sent, next_event() says what is to be done, and whoever drives the session does it:
+
+    event           answer
+    NEED_DATA       send output(), wait for the server, receive()
+    START_TLS       send nothing, make the connection a TLS one, then secured()
+    READY           give(mail), or send GOODBYE and close
+    TEXT            send the message and its final dot, then text_sent(); or text_broken()
+    Done            what became of the mail; give(mail) again if `reusable`
+    Refused         nothing: the server will not have us; send GOODBYE and close
+
+A server that says what no server may say raises Nonsense.  One that hangs up is the driver's to notice; `stage` says
+how far it had come.
+"""
+
+from vqmail.formats import quoting
+from vqmail.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    Steps = Generator["Record | None", "Reply", "Record"]
+
+LINE_LIMIT = 4096               # bytes of a line of a reply; 512 must be allowed                RFC 5321 4.5.3.1.5
+LINES_LIMIT = 100               # of one reply
+TEXT_LIMIT = 5000               # bytes kept of a reply
+GROUP = 50                      # commands sent before the first answer is read: their answers fit into any buffer
+
+# how far a session has come
+GREETING, HELO, TLS, AUTH, MAIL, RCPT, DATA, SENT = range(8)
+SIZE = 8                        # of a Done: not sent, the server takes no message of this size
+
+GOODBYE = b"QUIT\r\n"
+DATA_COMMAND = b"DATA\r\n"
+RSET_COMMAND = b"RSET\r\n"
+CLOSING = 421                   # the server will hang up, whatever it was asked                 RFC 5321 3.8
+
+# what a report may show of a reply: it goes into logs and bounces
+SHOWN = bytes(each if each in b"\t\n" or 31 < each != 127 else ord("?") for each in range(256))
+
+
+class Nonsense(ValueError):
+    """The server does not speak SMTP, or says too much."""
+
+
+class Reply(Record):
+    """A reply; `text` is all its lines, codes included, each with a newline."""
+
+    __slots__ = ("code", "text")
+    code: int
+    text: bytes
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a yes."""
+        return self.code // 100 == 2
+
+    @property
+    def bad(self) -> bool:
+        """Whether it is a no for ever."""
+        return self.code // 100 == 5
+
+
+class Mail(Record):
+    """What to send: `size` octets as they go over the line, `eight_bit` if there are bytes above 127 among them."""
+
+    __slots__ = ("sender", "recipients", "size", "eight_bit")
+    sender: bytes
+    recipients: "list[bytes]"
+    size: int
+    eight_bit: bool
+
+
+class NeedData(Record):
+    """There is no more in what was received."""
+
+
+class StartTls(Record):
+    """The server waits for a TLS handshake."""
+
+
+class Ready(Record):
+    """The server knows who we are."""
+
+
+class Text(Record):
+    """The server wants the message."""
+
+
+class Refused(Record):
+    """The session ended at `stage`, before any mail."""
+
+    __slots__ = ("stage", "reply")
+    stage: int
+    reply: "Reply | None"
+
+
+class Done(Record):
+    """What became of a mail: it came as far as `stage`, where `reply` was the answer; `recipients` are the answers
+    to each of them."""
+
+    __slots__ = ("stage", "reply", "recipients")
+    stage: int
+    reply: Reply
+    recipients: "list[Reply]"
+
+
+NEED_DATA = NeedData()
+START_TLS = StartTls()
+READY = Ready()
+TEXT = Text()
+
+
+class Replies:
+    """Replies as they arrive, in pieces."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._text = b""
+        self._lines = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take what came from the server."""
+        self._buffer += data
+
+    def pending(self) -> bool:
+        """Whether something is there that nobody has looked at."""
+        return bool(self._buffer or self._lines)
+
+    def next(self) -> "Reply | None":
+        """The next reply, None if it is not complete.  Nonsense."""
+        while True:
+            line, found, rest = self._buffer.partition(b"\n")
+            if len(line) > LINE_LIMIT:
+                raise Nonsense("a line of more than %d bytes" % LINE_LIMIT)
+            if not found:
+                return None
+            self._buffer = rest
+            line = line.replace(b"\r", b"")
+            code, mark = line[:3], line[3:4]
+            if len(code) < 3 or not code.isdigit() or mark not in (b"", b" ", b"-"):                # RFC 5321 4.2
+                raise Nonsense("not a reply: %r" % line[:80])
+            self._lines += 1
+            if self._lines > LINES_LIMIT:
+                raise Nonsense("a reply of more than %d lines" % LINES_LIMIT)
+            self._text = (self._text + line.translate(SHOWN) + b"\n")[:TEXT_LIMIT]
+            if mark != b"-":
+                reply = Reply(int(code), self._text)
+                self._text, self._lines = b"", 0
+                return reply
+
+
+class Session:
+    """One connection to a server.
+
+    With `tls` it is secured when the server offers that; `must` ends it when that cannot be.  With `user` it logs in.
+    `encrypted` says that it was secured before its first byte.
+    """
+
+    def __init__(self, helo: bytes, *, tls: bool = True, must: bool = False, user: bytes = b"", password: bytes = b"",
+                 encrypted: bool = False) -> None:
+        self.stage = GREETING
+        self.reusable = False
+        self.securing = False                   # TLS was begun, and nothing was heard in it yet
+        self._helo = helo
+        self._tls = tls
+        self._must = must
+        self._user = user
+        self._password = password
+        self._encrypted = encrypted
+        self._offers: dict[bytes, list[bytes]] = {}
+        self._replies = Replies()
+        self._output: list[bytes] = []
+        self._event: Record | None = None
+        self._mail: Mail | None = None
+        self._unclean = False                   # a transaction was begun and not ended
+        self._whole = False                     # all of the text was sent
+        self._steps = self._session()
+        next(self._steps)                       # to the point where it waits for the greeting
+
+    # ---- what the driver says ----
+
+    def receive(self, received: bytes) -> None:
+        """Take what came from the server."""
+        self._replies.feed(received)
+
+    def output(self) -> bytes:
+        """Everything that is to be sent now, in one piece."""
+        text = b"".join(self._output)
+        self._output.clear()
+        return text
+
+    def secured(self) -> None:
+        """The connection is a TLS one from here on."""
+        self._encrypted = True
+        self._resume()
+
+    def give(self, mail: Mail) -> None:
+        """Have `mail` sent; at READY, or after a Done if the session is reusable."""
+        self._mail = mail
+        self._resume()
+
+    def text_sent(self) -> None:
+        """The message and its final dot are on their way."""
+        self._whole = True
+        self._resume()
+
+    def text_broken(self) -> None:
+        """The server stopped taking the message; it may have said why."""
+        self._resume()
+
+    # ---- what is to be done ----
+
+    def next_event(self) -> Record:
+        """What is to be done next.  Nonsense."""
+        while self._event is None:
+            reply = self._replies.next()
+            if reply is None:
+                return NEED_DATA
+            if reply.code == CLOSING:
+                self.reusable = False
+            self._event = self._steps.send(reply)
+        return self._event
+
+    def _resume(self) -> None:
+        self._event = None
+        self._event = next(self._steps)
+
+    def _session(self) -> "Steps":
+        """All of a session: yields None for the next reply, and events for the driver to answer."""
+        greeting = yield None
+        end = Refused(GREETING, greeting) if greeting.code != 220 else (yield from self._introduction())
+        while end is not None:
+            yield end                           # the last thing there is to say
+        event: Record = READY
+        while True:
+            self.stage = MAIL
+            yield event
+            event = yield from self._transaction()
+
+    def _ask(self, command: bytes) -> "Generator[Record | None, Reply, Reply]":
+        self._output.append(command)
+        reply = yield None
+        return reply
+
+    # ---- who we are ----
+
+    def _introduction(self) -> "Generator[Record | None, Reply, Refused | None]":
+        refused = yield from self._hello()
+        if refused:
+            return refused
+        self.stage = TLS
+        reply = None
+        if self._tls and not self._encrypted and b"STARTTLS" in self._offers:                       # RFC 3207 4
+            self.securing = True
+            reply = yield from self._ask(b"STARTTLS\r\n")
+            if reply.code == 220:
+                if self._replies.pending():
+                    raise Nonsense("something between STARTTLS and the handshake")                  # RFC 3207 6
+                yield START_TLS
+                self.stage = HELO
+                refused = yield from self._hello()                                                  # RFC 3207 4.2
+                self.securing = False
+                if refused:
+                    return refused
+            elif reply.code == CLOSING:
+                return Refused(TLS, reply)
+            self.securing = False
+        if not self._encrypted and (self._must or (reply and self._user)):
+            return Refused(TLS, reply)          # no password in the clear to a host that says it can do TLS
+        self.stage = AUTH
+        if self._user:
+            reply = yield from self._login()
+            if reply is None or not reply.good:
+                return Refused(AUTH, reply)
+        self.reusable = True
+        return None
+
+    def _hello(self) -> "Generator[Record | None, Reply, Refused | None]":
+        self.stage = HELO
+        reply = yield from self._ask(b"EHLO %s\r\n" % self._helo)                                   # RFC 5321 4.1.1.1
+        self._offers = _offers(reply.text) if reply.good else {}
+        if reply.bad:                                                                               # RFC 5321 3.2
+            reply = yield from self._ask(b"HELO %s\r\n" % self._helo)
+        return None if reply.good else Refused(HELO, reply)
+
+    def _login(self) -> "Generator[Record | None, Reply, Reply | None]":
+        """The answer to the last word of it; None if there is no way that both sides know."""
+        known = self._offers.get(b"AUTH", [])
+        if b"PLAIN" in known:                                                                       # RFC 4616
+            reply = yield from self._ask(b"AUTH PLAIN %s\r\n" % _base64(b"\0%s\0%s" % (self._user, self._password)))
+            return reply
+        if b"LOGIN" in known:
+            reply = yield from self._ask(b"AUTH LOGIN\r\n")
+            for word in (self._user, self._password):
+                if reply.code == 334:
+                    reply = yield from self._ask(_base64(word) + b"\r\n")
+            return reply
+        if b"CRAM-MD5" in known:                                                                    # RFC 2195
+            reply = yield from self._ask(b"AUTH CRAM-MD5\r\n")
+            if reply.code == 334:
+                answer = _cram(self._user, self._password, reply.text[4:])
+                reply = yield from self._ask(answer + b"\r\n")
+            return reply
+        return None
+
+    # ---- a mail ----
+
+    def _transaction(self) -> "Generator[Record | None, Reply, Done]":
+        mail = self._mail
+        assert mail is not None
+        self._whole = False
+        limit = self._limit()
+        if 0 < limit < mail.size:                                                                   # RFC 1870 6.1
+            return Done(SIZE, Reply(0, b"%d" % limit), [])
+        begin = [RSET_COMMAND] if self._unclean else []
+        commands = [*begin, self._mail_command(mail),
+                    *[b"RCPT TO:<%s>\r\n" % quoting.quote(each) for each in mail.recipients], DATA_COMMAND]
+        self._unclean = True
+        answers = (yield from self._commands(commands, len(begin)))[len(begin):]
+        go_ahead = answers[len(mail.recipients) + 1] if len(answers) > len(mail.recipients) + 1 else None
+        recipients = answers[1:len(mail.recipients) + 1]
+        recipients += recipients[-1:] * (len(mail.recipients) - len(recipients))    # 421 was for all that follow, too
+        wanted = any(each.good for each in recipients)
+        if go_ahead is not None and go_ahead.code == 354 and not wanted:
+            yield from self._ask(b".\r\n")                                                          # RFC 2920 3.1
+            self._unclean = False
+        if not answers[0].good:
+            return Done(MAIL, answers[0], [])
+        if not wanted:
+            return Done(RCPT, recipients[-1], recipients)
+        if go_ahead is None or go_ahead.code != 354:
+            return Done(DATA, go_ahead or answers[-1], recipients)
+        self.stage = SENT
+        yield TEXT
+        final = yield None
+        self._unclean = False
+        if not self._whole:
+            self.reusable = False
+            if final.good:
+                raise Nonsense("yes to half a message")
+        return Done(SENT, final, recipients)
+
+    def _mail_command(self, mail: Mail) -> bytes:
+        size = b" SIZE=%d" % mail.size if b"SIZE" in self._offers else b""                          # RFC 1870 3
+        body = b" BODY=8BITMIME" if mail.eight_bit and b"8BITMIME" in self._offers else b""         # RFC 6152 2
+        return b"MAIL FROM:<%s>%s%s\r\n" % (quoting.quote(mail.sender), size, body)
+
+    def _limit(self) -> int:
+        value = self._offers.get(b"SIZE", [])[:1]
+        return int(value[0]) if value and value[0].isdigit() and len(value[0]) <= 18 else 0
+
+    def _commands(self, commands: "list[bytes]", mail_at: int) -> "Generator[Record | None, Reply, list[Reply]]":
+        """The answers to `commands`, up to the one after which the rest makes no sense."""
+        width = GROUP if b"PIPELINING" in self._offers else 1                                       # RFC 2920 3.1
+        answers: list[Reply] = []
+        while len(answers) < len(commands):
+            group = commands[len(answers):len(answers) + width]
+            if group == [DATA_COMMAND] and not any(each.good for each in answers[mail_at + 1:]):
+                break
+            self._output += group
+            for command in group:
+                self.stage = _stage(command)
+                answers.append((yield None))
+            if answers[-1].code == CLOSING or (len(answers) > mail_at and not answers[mail_at].good):
+                break
+        if len(answers) <= mail_at:             # RSET got a 421
+            answers.append(answers[-1])
+        return answers
+
+
+def _stage(command: bytes) -> int:
+    return RCPT if command.startswith(b"RCPT") else DATA if command == DATA_COMMAND else MAIL
+
+
+def _offers(text: bytes) -> "dict[bytes, list[bytes]]":
+    """What a server offers, in its answer to EHLO: keyword to parameters, all in upper case."""
+    found: dict[bytes, list[bytes]] = {}
+    for line in text.split(b"\n")[1:]:
+        # AUTH=LOGIN is how it was written before there was a standard
+        keyword, *parameters = line[4:].upper().replace(b"AUTH=", b"AUTH ").split() or [b""]
+        found[keyword] = found.get(keyword, []) + parameters
+    return found
+
+
+def _base64(data: bytes) -> bytes:
+    from binascii import b2a_base64             # only for the few hosts that log in
+
+    return b2a_base64(data, newline=False)
+
+
+def _cram(user: bytes, password: bytes, challenge: bytes) -> bytes:
+    from binascii import a2b_base64
+    from hmac import digest                     # hashlib costs milliseconds, and this way to log in is rare
+
+    try:
+        asked = a2b_base64(challenge)
+    except ValueError:
+        raise Nonsense("a challenge that is not base64") from None
+    return _base64(b"%s %s" % (user, digest(password, asked, "md5").hex().encode()))

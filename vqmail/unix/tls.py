@@ -1,0 +1,126 @@
+"""TLS for a connection whose bytes somebody else carries (RFC 8446, 5246).
+
+The only importer of ssl, which costs a cold program twice its start: only a connection that is really to be secured
+imports it.  Nothing here reads or writes a descriptor, so every deadline stays where it is.
+"""
+
+from vqmail.unix import calls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+RECORD = 16384                  # bytes of text in one record
+
+
+class Failed(Exception):
+    """The peer's TLS is broken, or it cannot prove its name."""
+
+
+class Contexts:
+    """What connections share: the settings, and the authorities that are believed, which take long to read."""
+
+    def __init__(self) -> None:
+        self._any: SSLContext | None = None
+        self._proving: dict[tuple[bytes, int], SSLContext] = {}
+
+    def to_any(self) -> "SSLContext":
+        """For a peer that need not prove who it is: this only keeps others from listening."""
+        if self._any is None:
+            import ssl
+
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")      # a short key is better than none, and none is what is left
+            self._any = context
+        return self._any
+
+    def to_proving(self, authorities: bytes) -> "SSLContext":
+        """For a peer that must prove its name, by a certificate of an authority in the file `authorities`, or of those
+        the system believes if that is b"".  OSError if that file cannot be read."""
+        when = calls.stat(authorities).st_mtime_ns if authorities else 0
+        context = self._proving.get((authorities, when))
+        if context is None:
+            import ssl
+
+            context = ssl.create_default_context(cafile=authorities.decode("utf-8", "surrogateescape") or None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._proving = {(authorities, when): context}
+        return context
+
+
+class Channel:
+    """The client's end of one connection.  What output() gives is to be sent after each call, what comes from the
+    peer is to be given to receive(), its end as b""."""
+
+    def __init__(self, context: "SSLContext", name: bytes) -> None:
+        import ssl
+
+        self._ssl = ssl
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        host = name.rstrip(b".").decode("ascii", "replace") or None
+        try:
+            self._object = context.wrap_bio(self._in, self._out, server_hostname=host)
+        except ValueError as error:             # no host can have this name
+            if context.check_hostname:
+                raise Failed(str(error)) from None
+            self._object = context.wrap_bio(self._in, self._out)
+
+    def receive(self, received: bytes) -> None:
+        """Take what came from the peer."""
+        if received:
+            self._in.write(received)
+        else:
+            self._in.write_eof()
+
+    def output(self) -> bytes:
+        """What is to be sent to the peer now."""
+        return self._out.read()
+
+    def handshake(self) -> bool:
+        """Whether the connection is secured; if not, it needs more of the peer.  Failed."""
+        try:
+            self._object.do_handshake()
+        except self._ssl.SSLWantReadError:
+            return False
+        except (OSError, ValueError) as error:
+            raise Failed(_why(error)) from None
+        return True
+
+    def encrypt(self, text: "bytes | memoryview") -> bytes:
+        """What to send for `text`.  Failed."""
+        try:
+            rest = memoryview(text)
+            while rest:
+                rest = rest[self._object.write(rest):]
+        except OSError as error:
+            raise Failed(_why(error)) from None
+        return self.output()
+
+    def decrypt(self) -> "bytes | None":
+        """Text from the peer, b"" at its end, None if there is not enough yet.  Failed."""
+        try:
+            return self._object.read(RECORD)
+        except self._ssl.SSLWantReadError:
+            return None
+        except self._ssl.SSLZeroReturnError:
+            return b""
+        except OSError as error:
+            raise Failed(_why(error)) from None
+
+    def leave(self) -> bytes:
+        """What to send before hanging up."""
+        try:
+            self._object.unwrap()
+        except OSError:                         # the peer's own goodbye has not come, and nobody waits for it
+            pass
+        return self.output()
+
+
+def _why(error: Exception) -> str:
+    """What ssl says, without where in its source it says it."""
+    words = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
+    return str(words).replace("_", " ").lower()
