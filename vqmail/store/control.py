@@ -69,6 +69,8 @@ TABLE = {
     b"timeoutconnect": Setting("number", 60, "remote", "how long to wait for a connection, in seconds"),
     b"timeoutremote": Setting("number", 1200, "remote", "how long to wait for an answer of another host, in seconds"),
     b"timeoutsmtpd": Setting("number", 1200, "smtpd", "how long to wait for a client, in seconds"),
+    b"tlscafile": Setting("line", b"", "remote", "a file with the certificates of the authorities that prove the names "
+                          "of hosts in tlshosts; without it those that the system trusts"),
     b"tlshosts": Setting("list", None, "remote", "hosts that get mail over TLS with a certificate that proves their "
                          "name, or not at all; .domain for those below it"),
     b"virtualdomains": Setting("map", None, "send smtpd virtmailfilter",
