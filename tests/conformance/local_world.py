@@ -24,9 +24,9 @@ exit ${{QUEUE_EXIT-0}}
 DRIVER = """\
 import json, os, posix, sys
 sys.path.insert(0, sys.argv[1])
-from vqmail.prog import local, virtmaildelivery
 from vqmail.unix import chain
-chain.make_resident({b"vq-local": local.main, b"virtmaildelivery": virtmaildelivery.main})
+from vqmail.warm import registry
+chain.make_resident(registry.programs())
 os.umask(0o027)
 def state():
     return sorted(os.listdir("/proc/self/fd")), os.getcwd(), [row for row in open("/proc/self/status")

@@ -1,4 +1,4 @@
-"""Dates as they stand in messages and From_ lines; always UTC."""
+"""Dates as they stand in messages and From_ lines; UTC but for zoned()."""
 
 import time
 
@@ -7,6 +7,15 @@ def header(now: float) -> bytes:
     """`21 Nov 2026 05:18:57 -0000`: qmail's form, the day without a leading zero (RFC 5322 3.3)."""
     year, month, day, hour, minute, second = time.gmtime(now)[:6]
     return b"%d %s %d %02d:%02d:%02d -0000" % (day, MONTHS[month - 1], year, hour, minute, second)
+
+
+def zoned(when: time.struct_time) -> bytes:
+    """`21 Nov 2026 06:18:57 +0100`: the local time `when`, which knows its offset (RFC 5322 3.3)."""
+    year, month, day, hour, minute, second = when[:6]
+    offset = when.tm_gmtoff
+    minutes = (abs(offset) + 30) // 60
+    return b"%d %s %d %02d:%02d:%02d %c%02d%02d" % (
+        day, MONTHS[month - 1], year, hour, minute, second, b"-" if offset < 0 else b"+", minutes // 60, minutes % 60)
 
 
 def from_line(now: float) -> bytes:

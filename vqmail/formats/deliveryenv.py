@@ -32,6 +32,11 @@ def variables(user: bytes, home: bytes, local: bytes, ext: bytes, domain: bytes,
     return {name: harmless(value) for name, value in values.items()}
 
 
+def one_line(value: bytes) -> bytes:
+    """`value`, of a variable like DTLINE that anybody may have set since, as one header line."""
+    return value.removesuffix(b"\n").replace(b"\n", b"_") + b"\n"
+
+
 def harmless(value: bytes) -> bytes:
     """`value` as it may stand in the environment of a shell."""
     value = value.replace(b"\n", b"_")

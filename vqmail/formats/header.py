@@ -78,6 +78,22 @@ def _has(text: bytes, line: bytes, lower: bytes, exact: int) -> bool:
     return False
 
 
+def values(text: bytes, name: bytes) -> "list[bytes]":
+    """What the fields called `name`, which is in lower case, say in the header `text`, in order, unfolded."""
+    found: list[bytes] = []
+    ours = False
+    for line in text.split(b"\n"):
+        if line.startswith((b" ", b"\t")):      # RFC 5322 2.2.3
+            if ours:
+                found[-1] += line
+            continue
+        word, colon, value = line.partition(b":")
+        ours = bool(colon) and word.rstrip(b" \t").lower() == name
+        if ours:
+            found.append(value)
+    return [each.strip(b" \t\r") for each in found]
+
+
 class Header:
     """Collects the header of a message fed in pieces: everything before the first empty line.
 

@@ -212,14 +212,8 @@ def _run(delivery: Delivery, command: bytes, where: str) -> int:
 
 def _forward(delivery: Delivery, recipients: "list[bytes]") -> int:
     """Queue the message for `recipients`; the new message's qp."""
-    with submit.Submission(delivery.env) as submission:
-        for part in _message(delivery.env[b"DTLINE"]):
-            submission.write(part)
-        why = submission.finish(delivery.newsender, recipients)
-        if why:
-            kind = codes.GiveUp if why[:1] == b"D" else codes.TryLater
-            raise kind("Unable to forward message: " + why[1:].decode("utf-8", "surrogateescape"))
-        return submission.qp
+    return submit.send(delivery.env, _message(delivery.env[b"DTLINE"]), delivery.newsender, recipients,
+                       "Unable to forward message: ")
 
 
 def _message(head: bytes) -> "Iterator[bytes]":

@@ -21,6 +21,7 @@ SECURITY    homedir has no `..` and no symbolic link in it: it cannot lead out o
 """
 
 from vqmail import codes
+from vqmail.formats import deliveryenv
 from vqmail.store import maildir
 from vqmail.unix import calls, fd, log
 
@@ -74,7 +75,7 @@ def _line(env: "Env", name: bytes) -> bytes:
     """The header line in variable `name`: one line, whatever is in it."""
     if name not in env:
         raise codes.TryLater("environment variable %s not set" % name.decode())
-    return env[name].removesuffix(b"\n").replace(b"\n", b"_") + b"\n"
+    return deliveryenv.one_line(env[name])
 
 
 def _enter(home: bytes) -> None:

@@ -14,6 +14,7 @@ from vqmail.unix import calls, child, durable, fd, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from vqmail.unix.chain import Env
@@ -68,6 +69,21 @@ class Submission:
     def close(self) -> None:
         """Let go; what was not finished is not queued."""
         self._way.close()
+
+
+def send(env: "Env", parts: "Iterable[bytes]", sender: bytes, recipients: "list[bytes]", complaint: str) -> int:
+    """Queue one message; its qp.  GiveUp or TryLater, `complaint` and then the queue's words, if it is not queued."""
+    with Submission(env) as submission:
+        try:
+            for part in parts:
+                submission.write(part)
+        except OSError as error:
+            raise codes.TryLater("%sunable to read message: %s" % (complaint, error.strerror)) from None
+        why = submission.finish(sender, recipients)
+        if why:
+            kind = codes.GiveUp if why[:1] == b"D" else codes.TryLater
+            raise kind(complaint + why[1:].decode("utf-8", "surrogateescape"))
+        return submission.qp
 
 
 class _Direct:

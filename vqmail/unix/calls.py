@@ -10,6 +10,7 @@ from posix import (  # noqa: F401  (the whole point of this module is to name th
     O_CREAT,
     O_DIRECTORY,
     O_EXCL,
+    O_NOCTTY,
     O_NOFOLLOW,
     O_NONBLOCK,
     O_PATH,

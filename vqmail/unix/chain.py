@@ -12,6 +12,7 @@ the next program, as they do across exec.
 """
 
 import _signal
+import errno
 import sys
 
 from vqmail import codes, vqhome
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 # The programs loaded in this process, by name.  Empty in a cold one; a warm server fills it before
 # its first fork.  The only state of a module in this package.
 _resident: "dict[bytes, Main]" = {}
+
+# errors of execve that say: it is not here, look on along PATH
+ELSEWHERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
+# ... and those that may pass: whoever waits for the program must not take them for its answer
+MAY_PASS = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ETXTBSY, errno.ESTALE)
 
 CATCHABLE = tuple(n for n in range(1, 32) if n not in (_signal.SIGKILL, _signal.SIGSTOP))
 
@@ -150,14 +156,27 @@ def _execute(argv: "list[bytes]", env: "Env") -> int:
     why: OSError | ValueError | None = None
     for candidate in candidates:
         try:
-            calls.execve(candidate, argv, env)
-        except FileNotFoundError as error:
-            why = why or error
+            _execute_file(candidate, argv, env)
         except (OSError, ValueError) as error:      # ValueError: a NUL in an argument
-            why = error
-            break
+            further = getattr(error, "errno", None) in ELSEWHERE
+            if not further or why is None or isinstance(why, FileNotFoundError):
+                why = error
+            if not further:
+                break
     log.line(log.name_of(argv), "cannot run it: %s" % (getattr(why, "strerror", None) or why))
+    if getattr(why, "errno", None) in MAY_PASS:
+        return codes.TEMPORARY
     return codes.EXEC_NOT_FOUND if isinstance(why, FileNotFoundError) else codes.EXEC_WOULD_NOT_START
+
+
+def _execute_file(path: bytes, argv: "list[bytes]", env: "Env") -> None:
+    try:
+        calls.execve(path, argv, env)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        # a script without #!, which execvp, and so every shell and qmail, gives to the shell
+        calls.execve(b"/bin/sh", [b"/bin/sh", path, *argv[1:]], env)
 
 
 def _undo_as_exec_does() -> None:

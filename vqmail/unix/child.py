@@ -2,6 +2,7 @@
 
 import _signal
 
+from vqmail import codes
 from vqmail.unix import calls, chain, fd
 
 TYPE_CHECKING = False
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
 HIGHEST = 1 << 20               # above any descriptor there can be
+DAY = 86400                     # what a stranger's program may take
 
 
 def start(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", directory: "bytes | None" = None,
@@ -52,6 +54,23 @@ def run(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", seconds:
         except OSError:                 # none left, or none of ours
             pass
     return code
+
+
+def agrees(argv: "list[bytes]", env: "Env") -> bool:
+    """Whether a stranger's program exits 0, which has our descriptor 0 from its beginning.
+
+    TryLater if it says so (111), is killed, or there is no process to be had; any other code is a no.
+    """
+    fd.rewind(0)
+    try:
+        code = run(argv, env, {0: 0, 1: 1, 2: 2}, DAY)
+    except OSError as error:
+        raise codes.TryLater("fatal: unable to fork: %s" % error.strerror) from None
+    if code < 0:
+        raise codes.TryLater("fatal: child crashed: signal %d" % -code)
+    if code == codes.TEMPORARY:
+        raise codes.TryLater("fatal: temporary child error")
+    return code == codes.OK
 
 
 def wait(pid: int) -> int:

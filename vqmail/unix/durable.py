@@ -141,9 +141,10 @@ def replace(path: bytes, data: bytes, mode: int) -> None:
 
 
 def replace_with(path: bytes, write: "Callable[[int], None]", mode: int,
-                 owner: "tuple[int, int] | None" = None) -> None:
-    """As replace(), with what `write` writes to the descriptor it is given; `owner` is the new file's uid and gid."""
-    temporary = path + b".tmp"
+                 owner: "tuple[int, int] | None" = None, temporary: bytes = b"") -> None:
+    """As replace(), with what `write` writes to the descriptor it is given; `owner` is the new file's uid and gid,
+    `temporary` its name until then, which need not be free."""
+    temporary = temporary or path + b".tmp"
     try:
         calls.unlink(temporary)                 # of a crash, or a trap: the directory may be somebody else's
     except FileNotFoundError:

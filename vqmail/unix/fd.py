@@ -1,10 +1,12 @@
 """Descriptors: all of a write, all of a read, and putting one in its place."""
 
+import errno
+
 from vqmail.unix import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def write_all(fd: int, data: "bytes | bytearray") -> None:
@@ -64,6 +66,35 @@ def rest(number: int) -> "Iterator[bytes]":
     """What can still be read from `number`, which may be a pipe."""
     while piece := calls.read(number, 65536):
         yield piece
+
+
+def rewind(number: int) -> bool:
+    """Go back to the first byte, for an earlier program may have read on; False if it is a pipe, where nobody can."""
+    try:
+        calls.lseek(number, 0, 0)
+    except OSError as error:
+        if error.errno != errno.ESPIPE:
+            raise
+        return False
+    return True
+
+
+def whole(number: int) -> "Iterator[bytes]":
+    """The content of a file from its first byte, or what is left in a pipe."""
+    return pieces(number) if rewind(number) else rest(number)
+
+
+def spool(text: "Iterable[bytes]") -> None:
+    """Make descriptor 0 a file without a name that holds `text`: nothing of it is read before all of it is there."""
+    number = calls.memfd_create("message")
+    try:
+        for each in text:
+            write_all(number, each)
+        calls.lseek(number, 0, 0)
+    except BaseException:
+        calls.close(number)
+        raise
+    move(0, number)
 
 
 def move(target: int, fd: int) -> None:

@@ -1,6 +1,8 @@
 """The programs that run warm: command name to main."""
 
-from vqmail.prog import checkpassword, local, pop3d, popup, smtpd, virtmaildelivery, virtmailfilter
+from vqmail.prog import (
+    bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, smtpd, virtmaildelivery,
+    virtmailfilter)
 from vqmail.store import passwords
 
 TYPE_CHECKING = False
@@ -14,6 +16,11 @@ def programs() -> "dict[bytes, Main]":
         b"vq-local": local.main,
         b"virtmailfilter": virtmailfilter.main,
         b"virtmaildelivery": virtmaildelivery.main,
+        b"forward": forward.main,
+        b"condredirect": condredirect.main,
+        b"except": except_.main,
+        b"bouncesaying": bouncesaying.main,
+        b"preline": preline.main,
     }
 
 
