@@ -132,7 +132,7 @@ class _Search:
         if not found:
             raise codes.TryLater("The relay %s, which control/smtproutes or control/authsenders names, has no address. "
                                  "(#4.4.1)" % self._shown)
-        return self._ordered([(0, self._host, found)])
+        return _ordered([(0, self._host, found)])
 
     def mail_hosts(self, mine: ours.Addresses) -> "list[Target]":
         """The addresses of the MX of a host, or of itself if it has none."""
@@ -150,7 +150,7 @@ class _Search:
         here = min((preference for preference, _, packed in found if any(map(mine.has, packed))), default=None)
         better = [each for each in found if here is None or each[0] < here]
         if better:
-            return self._ordered(better)
+            return _ordered(better)
         if trouble is not None and (here is None or trouble[0] < here):
             raise self._later(trouble[1])
         if here is not None:
@@ -193,16 +193,24 @@ class _Search:
             raise trouble
         return _alternately(found)[:EACH], some
 
-    def _ordered(self, hosts: "list[tuple[int, bytes, list[bytes]]]") -> "list[Target]":
-        """A Target for each address, the first ones of as many as count."""
-        targets: dict[bytes, Target] = {}
-        for _, name, packed in hosts:
-            for each in packed:
-                targets.setdefault(each, Target(ip.text(each), name))
-        return list(targets.values())[:TARGETS]
-
     def _later(self, error: Trouble) -> codes.Failure:
         return codes.TryLater("I cannot find out for now where mail for %s goes: %s. (#4.1.2)" % (self._shown, error))
+
+
+def load() -> None:
+    """Import what looking up takes, in a process that is going to fork those who look up."""
+    import dns.exception
+    import dns.name
+    import dns.resolver  # noqa: F401
+
+
+def _ordered(hosts: "list[tuple[int, bytes, list[bytes]]]") -> "list[Target]":
+    """A Target for each address, as many as count."""
+    targets: dict[bytes, Target] = {}
+    for _, name, packed in hosts:
+        for each in packed:
+            targets.setdefault(each, Target(ip.text(each), name))
+    return list(targets.values())[:TARGETS]
 
 
 class Resolver:
@@ -230,6 +238,7 @@ class Resolver:
             for _ in range(ALIASES):
                 answer = resolver.resolve(wanted, kind.decode(), lifetime=max(deadline - time.monotonic(), 0.01),
                                           raise_on_no_answer=False, search=False)
+                _prefer(resolver, answer.nameserver)
                 ttl = min(ttl, answer.chaining_result.minimum_ttl)
                 if answer.rrset is not None:
                     return Answer([_record(each) for each in answer.rrset], ttl, True)
@@ -241,8 +250,12 @@ class Resolver:
             return Answer([], KEEP_NOTHING, False)
         except dns.resolver.LifetimeTimeout:
             raise Trouble("no name server answered") from None
+        except dns.resolver.NoResolverConfiguration:
+            raise Trouble("there is no name server in /etc/resolv.conf") from None
+        except dns.resolver.NoNameservers as error:
+            raise Trouble("no name server has an answer (%s)" % _reasons(error.kwargs["errors"])) from None
         except dns.exception.DNSException as error:
-            raise Trouble(" ".join(str(error).split())[:200] or type(error).__name__) from None
+            raise Trouble("what the name server says makes no sense (%s)" % type(error).__name__) from None
         except OSError as error:
             raise Trouble(error.strerror or "cannot ask a name server") from None
         raise Trouble("more than %d CNAMEs in a row" % ALIASES)
@@ -255,12 +268,25 @@ class Resolver:
 
         try:
             status = calls.stat(RESOLV_CONF)
-            seen = (status.st_mtime_ns, status.st_ino, status.st_size)
+            seen = (status.st_mtime_ns, status.st_ino)
         except FileNotFoundError:
-            seen = (0, 0, 0)
+            seen = (0, 0)
         if self._made[0] != seen:
             self._made = (seen, dns.resolver.Resolver(RESOLV_CONF.decode()))
         return self._made[1]
+
+
+def _prefer(resolver: "Any", server: "Any") -> None:
+    """Ask the server first that has answered: one that is down costs a timeout once, not with each lookup."""
+    known = resolver.nameservers
+    if server in known[1:]:
+        resolver.nameservers = [server, *(each for each in known if each != server)]
+
+
+def _reasons(errors: "list[Any]") -> str:
+    """What each name server said, or what kind of failure it was, without its address: this may go into a bounce."""
+    said = dict.fromkeys(each[3] if isinstance(each[3], str) else type(each[3]).__name__ for each in errors)
+    return ", ".join(said) or "there is none"
 
 
 def _certain(response: "Any") -> None:
@@ -283,8 +309,7 @@ def _record(record: "Any") -> "tuple[int, bytes] | bytes":
 
 def _alternately(families: "list[list[bytes]]") -> "list[bytes]":
     """IPv6 and IPv4 by turns, so that one that does not work costs one timeout; IPv6 last if there is no way to it."""
-    six = [each for family in families for each in family if len(each) == 16]
-    four = [each for family in families for each in family if len(each) == 4]
+    six, four = ([each for family in families for each in family if len(each) == size] for size in (16, 4))
     if not six or not addresses.has_route(ip.text(six[0])):
         return four + six
     return [each for pair in zip(six, four, strict=False) for each in pair] + six[len(four):] + four[len(six):]
