@@ -9,8 +9,11 @@ import pathlib
 import re
 import signal
 import stat
+import struct
 import subprocess
+import termios
 import time
+import tty
 import typing
 
 import local_world
@@ -573,3 +576,106 @@ def test_datemail(inject: "typing.Callable[[str], User]") -> None:
     assert rest[:3] == [b"[-t]", b"[-i]", b"[a b]"]
     assert rest[3].startswith(b"Date: ")
     assert rest[4] == MESSAGE
+
+
+# ---- qbiff ----
+
+class Login:
+    """A terminal of a user, whose logins stand in a utmp of their own."""
+
+    def __init__(self, joe: User, mode: int, raw: bool = True) -> None:
+        self.user = joe
+        self.master, self.slave = os.openpty()
+        self.path = os.ttyname(self.slave)
+        os.chown(self.path, *joe.world.ids)
+        os.chmod(self.path, mode)
+        if raw:
+            tty.setraw(self.slave)
+        os.set_blocking(self.master, False)
+
+    def record(self, name: bytes = b"joe") -> bytes:
+        return struct.pack("<hxxi32s4s32s256shhiii16s20x", 7, 1, self.path.removeprefix("/dev/").encode(), b"id", name,
+                           b"", 0, 0, 1, 2, 3, b"")
+
+    def shown(self) -> bytes:
+        """What has been written to it."""
+        try:
+            return os.read(self.master, 65536)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def login(joe: User) -> "typing.Iterator[typing.Callable[[int], Login]]":
+    made: list[Login] = []
+
+    def make(mode: int) -> Login:
+        made.append(Login(joe, mode))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def qbiff(joe: User, records: bytes, message: bytes = MESSAGE, ids: "tuple[int, int] | None" = None) -> int:
+    """Run qbiff where /var/run/utmp has `records`."""
+    uid, gid = ids or joe.world.ids
+    utmp = joe.write("utmp", records)
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none /run && cat {utmp} >/run/utmp && exec setpriv --reuid {uid} "
+         f'--regid {gid} --clear-groups "$@"', "sh", joe.world.installation.bin("qbiff")], input=message, check=False,
+        timeout=60, env={"PATH": "/usr/bin:/bin", "USER": "joe", "LOCAL": "joe-ext", "SENDER": "a\x1b@far.example"}).returncode
+
+
+@pytest.mark.root
+def test_qbiff_tells_every_terminal_that_takes_messages(joe: User, login: "typing.Callable[[int], Login]") -> None:
+    by_mesg, by_biff, silent, stranger = login(0o620), login(0o700), login(0o600), login(0o622)
+    records = by_mesg.record() + by_biff.record() + silent.record() + stranger.record(b"ann")
+    text = b"\r\n\a*** TO <joe-ext> FROM <a_@far.example>\r\n    hi \\[31m/body /\r\n".replace(b"\\", b"/")
+
+    assert qbiff(joe, records, b"To: x\nSubject: hi \x1b[31m\n\nbody \xe9") == 0
+    assert [each.shown() for each in (by_mesg, by_biff, silent, stranger)] == [text, text, b"", b""]
+
+
+@pytest.mark.root
+def test_qbiff_writes_to_nobody_elses_terminal(joe: User, login: "typing.Callable[[int], Login]") -> None:
+    theirs = login(0o622)
+
+    assert qbiff(joe, theirs.record(), ids=(45002, 45002)) == 0
+    assert theirs.shown() == b""
+
+
+@pytest.mark.root
+def test_qbiff_does_not_wait_for_a_terminal_that_takes_nothing(joe: User, login: "typing.Callable[[int], Login]") -> None:
+    full, stopped, good = login(0o620), login(0o620), login(0o620)
+    os.set_blocking(full.slave, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(full.slave, b"x" * 4096)
+    termios.tcflow(stopped.slave, termios.TCOOFF)
+
+    assert qbiff(joe, full.record() + stopped.record() + good.record()) == 0
+    assert good.shown().startswith(b"\r\n\a*** TO <joe-ext>")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("records", [b"", b"\x07" * 1000, b"\0" * 384 * 3])
+def test_qbiff_and_a_strange_utmp(joe: User, records: bytes) -> None:
+    assert qbiff(joe, records) == 0
+
+
+def test_qbiff_fails_no_delivery(user: User) -> None:
+    user.write(".qmail", "|qbiff\n./Maildir/\n")
+    outcome = user.deliver()
+
+    assert (outcome.code, outcome.output, outcome.errors) == (0, b"did 1+0+1\n", b"")
+    assert user.new() == [DELIVERED]
+
+
+def test_qbiff_without_its_variables(joe: User) -> None:
+    assert run(joe, ["qbiff"]).returncode == 0
