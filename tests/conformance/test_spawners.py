@@ -1,4 +1,4 @@
-"""vq-lspawn, vq-rspawn, vq-clean and vq-start spoken to as qmail-send and qmail-start's users do (QMAIL 5 and 22)."""
+"""vq-lspawn, vq-clean and vq-start spoken to as qmail-send and qmail-start's users do (QMAIL 5 and 22)."""
 
 import os
 import signal
@@ -69,13 +69,6 @@ def test_a_command_in_pieces_is_one_command(home: support.Home, message: bytes) 
         spawner.stdin.close()
 
         assert spawner.stdout.read() == b"\x78\x03DSorry, no mailbox here by that name. (#5.1.1)\n\0"
-
-
-def test_rspawn_defers_politely(home: support.Home, message: bytes) -> None:
-    said = talk(home, "vq-rspawn", said=command(5, message, b"joe@far.test") + command(6, message, b"nohost"))
-
-    assert said.startswith(b"\x78\x05Z")
-    assert said.endswith(b"\0\x06DSorry, address must include host name. (#5.1.3)\n\0")
 
 
 def test_clean_answers_once_and_does_nothing_it_does_not_understand(home: support.Home) -> None:

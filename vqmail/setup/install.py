@@ -13,7 +13,7 @@ from vqmail.setup import hier
 LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r")
 
 # commands that live on the warm floor, because they run other programs without executing them
-WARM = {"vq-lspawn": "warm.lspawn", "vq-service": "warm.service",
+WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "warm.service",
         "vq-tcpserver": "warm.tcpserver"}
 
 # commands that bear their module's name, because qmail, sendmail or the HOWTO called them so; all others are vq-NAME

@@ -17,6 +17,11 @@ class Failed(Exception):
     """The peer's TLS is broken, or it cannot prove its name."""
 
 
+def load() -> None:
+    """Import what TLS takes, in a process that is going to fork those who speak it."""
+    import ssl  # noqa: F401
+
+
 class Contexts:
     """What connections share: the settings, and the authorities that are believed, which take long to read."""
 
