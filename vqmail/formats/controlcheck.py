@@ -1,0 +1,169 @@
+"""What is wrong with the text of a control file, in words that say what to do.
+
+Each reader of a control file takes what it can use and passes over the rest in silence, as qmail's do.  Here nothing is
+passed over.  No text quotes a line of a file that may hold passwords.
+"""
+
+from vqmail.formats import controlfile, ip, smtproutes
+
+MOST = 10                       # faults told of one file
+SPAWNER = 120                   # deliveries of one kind at most: the spawners say so
+ADDRESSES = (b"moreipme", b"notipme")
+PAIRS = (b"popdomains",)        # two words on a line
+FREE = (b"smtpgreeting",)       # a line of words
+SECRET = (b"authsenders", b"smtproutes")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def faults(name: bytes, kind: str, text: bytes) -> "list[str]":
+    """What is wrong with `text`, the content of control/`name`."""
+    found = _of_bytes(text)
+    if kind == "line":
+        found += _of_line(name, text)
+    elif kind == "number":
+        found += _of_number(name, text)
+    else:
+        found += _of_list(name, kind, text)
+    return found[:MOST]
+
+
+def shown(name: bytes, entry: bytes) -> bytes:
+    """An entry without the password in it."""
+    if name not in SECRET:
+        return entry
+    try:
+        key, value = (smtproutes.split_route if name == b"smtproutes" else smtproutes.split_sender)(entry)
+        user = smtproutes.relay(value).user
+    except ValueError:                          # who knows what is where in it
+        return entry.partition(b"|")[0].partition(b":")[0] + b":..."
+    place = value.partition(b"|")[0]
+    return b"%s:%s%s" % (key, place, b" as " + user if user else b"")
+
+
+def stranger(name: bytes, known: "tuple[bytes, ...]") -> str:
+    """What to say of a file `name` that no program reads; `known` are the names that are read."""
+    for pattern in (name.removesuffix(b"~"), name.strip(b"#"), name.removeprefix(b".").rpartition(b".")[0],
+                    name.rpartition(b".")[0], name.partition(b".")[0]):
+        if pattern in known and pattern != name:
+            return "a copy of %s that an editor or a package left; nobody reads it" % pattern.decode()
+    for each in known:
+        if _alike(name.lower(), each):
+            return "nobody reads it; perhaps %s is meant" % each.decode()
+    return "no program of this version reads it"
+
+
+def _of_bytes(text: bytes) -> "list[str]":
+    found = []
+    if text.startswith(b"\xef\xbb\xbf"):
+        found.append("begins with a byte order mark, which counts as part of the first entry; remove it")
+    if b"\r" in text:
+        found.append("has carriage returns, which count as part of the entries; remove them: tr -d '\\r'")
+    if b"\0" in text:
+        found.append("has NUL bytes; write it anew")
+    return found
+
+
+def _of_line(name: bytes, text: bytes) -> "list[str]":
+    value = controlfile.line(text)
+    found = []
+    if not value:
+        found.append("its first line is empty, and that is what counts; remove the file for the default")
+    elif value.startswith(b"#"):
+        found.append("comments do not go into this file: its first line is its value")
+    elif name not in FREE and any(blank in value for blank in (b" ", b"\t")):
+        found.append("there is a blank in its value")
+    if not value.isascii() and name not in FREE:
+        found.append("a name has ASCII letters only; write the xn-- form")
+    more = sum(1 for each in text.split(b"\n")[1:] if each.strip())
+    if more:
+        found.append("only the first line counts, %d more %s there" % (more, "is" if more == 1 else "are"))
+    return found
+
+
+def _of_number(name: bytes, text: bytes) -> "list[str]":
+    value = controlfile.number(text)
+    if value is None:
+        return ["does not begin with a number: the default counts"]
+    found = _of_line(name, text)
+    if not controlfile.line(text).isdigit():
+        found.append("only the digits at its start count, which are %d" % value)
+    if name.startswith(b"concurrency"):
+        if value == 0:
+            found.append("0: no such delivery is ever made")
+        if value > SPAWNER:
+            found.append("%d run at once at most" % SPAWNER)
+    return found
+
+
+def _of_list(name: bytes, kind: str, text: bytes) -> "list[str]":
+    found = []
+    seen = set()
+    judge = JUDGES.get(name)
+    for number, entry in controlfile.numbered(text):
+        wrong = ""
+        if entry[:1] in (b" ", b"\t"):
+            wrong = "begins with a blank, which counts as part of it"
+        elif not entry.isascii():
+            wrong = "has letters that are not ASCII; a domain goes in its xn-- form"
+        elif name not in (*PAIRS, *SECRET) and any(blank in entry for blank in (b" ", b"\t")):
+            wrong = "has a blank in it; a comment takes a line of its own"
+        elif judge is not None:
+            wrong = _judged(name, judge, entry)
+        elif kind == "map":
+            key, colon, _ = entry.partition(b":")
+            if not colon:
+                wrong = "has no colon and does not count"
+            elif key.lower() in seen:
+                wrong = "is the second one for %s: the last one counts" % (key.decode("ascii") or "all the rest")
+            seen.add(key.lower())
+        if wrong:
+            found.append("line %d %s" % (number, wrong))
+    return found
+
+
+def _judged(name: bytes, judge: "Callable[[bytes], object]", entry: bytes) -> str:
+    try:
+        judge(entry)
+    except ValueError as error:
+        # only the words about host names quote what they are about
+        secret = name in SECRET and "no host name" in str(error)
+        return "makes no sense: %s" % ("a host in it has no proper name" if secret else error)
+    return ""
+
+
+def _route(entry: bytes) -> None:
+    smtproutes.relay(smtproutes.split_route(entry)[1])
+
+
+def _sender(entry: bytes) -> None:
+    smtproutes.authenticated_relay(smtproutes.split_sender(entry)[1])
+
+
+def _address(entry: bytes) -> None:
+    if ip.pack(entry) is None:
+        raise ValueError("it is no IP address")
+
+
+def _popdomain(entry: bytes) -> None:
+    if len(entry.split()) != 2:
+        raise ValueError("write the address, a blank and the domain")
+    _address(entry.split()[0])
+
+
+JUDGES: "dict[bytes, Callable[[bytes], object]]" = {
+    b"smtproutes": _route, b"authsenders": _sender, b"outgoingip": smtproutes.split_address,
+    b"tlshosts": smtproutes.tls_host, b"popdomains": _popdomain, **dict.fromkeys(ADDRESSES, _address)}
+
+
+def _alike(one: bytes, other: bytes) -> bool:
+    """Whether a single letter is missing, too much or wrong, or two have changed places."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    rest, rest_too = one[start:], other[start:]
+    return (rest[1:] in (rest_too, rest_too[1:]) or rest == rest_too[1:]
+            or (rest[:2] == rest_too[1::-1] and rest[2:] == rest_too[2:]))

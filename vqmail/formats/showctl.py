@@ -1,0 +1,80 @@
+"""vq-showctl's sentences about control files (QMAIL interface 11): what is, not what could be.
+
+    me: My name is host.test.
+
+    rcpthosts:
+    Mail from outside is received for example.com.
+    Mail from outside is received for example.org.
+
+    databytes: (Default.) A message may be of any size.
+"""
+
+# (for a value, or for each entry; for 0, an empty value, an empty list, or no such file)
+SENTENCES = {
+    b"me": (b"My name is %s.", b"I have no name."),
+    b"apop": (b"POP3 clients may log in with APOP.", b"POP3 clients are not offered APOP."),
+    b"authsenders": (b"Mail of a sender goes through a relay, with a password: %s.",
+                     b"No mail goes through a relay with a password of its sender's."),
+    b"badmailfrom": (b"Mail from %s is refused.", b"Any sender is welcome."),
+    b"bouncefrom": (b"Bounces come from the user %s.", b"Bounces come from a user without a name."),
+    b"bouncehost": (b"Bounces come from the host %s.", b"Bounces come from a host without a name."),
+    b"bouncemaxbytes": (b"A bounce carries %d bytes of the message at most.", b"A bounce carries the whole message."),
+    b"concurrencylocal": (b"Up to %d local deliveries run at once.", b"No local delivery is made."),
+    b"concurrencyremote": (b"Up to %d remote deliveries run at once.", b"No remote delivery is made."),
+    b"databytes": (b"A message from outside may have %d bytes.", b"A message may be of any size."),
+    b"defaultdomain": (b"A host name without a dot is completed with %s.", b"A host name without a dot stays so."),
+    b"defaulthost": (b"An address without a host gets %s.", b"An address without a host stays so."),
+    b"doublebouncehost": (b"Bounces of bounces go to the host %s.", b"Bounces of bounces go to no host."),
+    b"doublebounceto": (b"Bounces of bounces go to the user %s.", b"Bounces of bounces go to nobody."),
+    b"envnoathost": (b"A recipient without a host gets %s.", b"A recipient without a host stays so."),
+    b"helohost": (b"To other hosts I am %s.", b"To other hosts I have no name."),
+    b"idhost": (b"Message-IDs end in %s.", b"Message-IDs have no host."),
+    b"localiphost": (b"My address in brackets means %s.", b"My address in brackets means no host."),
+    b"locals": (b"Mail for %s goes to users of this host.", b"No domain's mail goes to users of this host."),
+    b"minuid": (b"A virtual user has a uid and a gid of %d or more.", b"A virtual user may have any uid but root's."),
+    b"moreipme": (b"%s is an address of mine.", b"My addresses are those of this machine."),
+    b"morercpthosts": (b"Mail from outside is received for %s.", b"rcpthosts is all."),
+    b"notipme": (b"%s is no address of mine.", b"All addresses of this machine are mine."),
+    b"outgoingip": (b"Mail goes out from %s.", b"Mail goes out from whatever address the system takes."),
+    b"percenthack": (b"user%%host@%s means user@host.", b"A percent sign in an address has no meaning."),
+    b"plusdomain": (b"A + at the end of a host name means %s.", b"A + at the end of a host name stays so."),
+    b"popdomains": (b"A login without a domain has the domain of the address: %s.",
+                    b"A login without a domain belongs to no domain."),
+    b"qmqpservers": (b"vq-qmqpc hands messages to %s.", b"vq-qmqpc has nobody to hand messages to."),
+    b"queuelifetime": (b"A message is tried for %d seconds.", b"A message is tried once."),
+    b"queuewarn": (b"The sender is told after %d seconds that a message still waits.",
+                   b"Nobody is told that a message still waits."),
+    b"rcpthosts": (b"Mail from outside is received for %s.", b"Nobody outside can send to anybody."),
+    b"smtpgreeting": (b"The SMTP greeting is: 220 %s.", b"There is no SMTP greeting."),
+    b"smtproutes": (b"Mail for a domain goes to a relay: %s.", b"All mail goes where DNS says."),
+    b"timeoutconnect": (b"A connection to another host may take %d seconds.", b"No connection succeeds."),
+    b"timeoutremote": (b"Another host's answer may take %d seconds.", b"No answer of another host is waited for."),
+    b"timeoutsmtpd": (b"An SMTP client may be silent for %d seconds.", b"An SMTP client may be silent for a second."),
+    b"tlshosts": (b"Mail for %s goes over TLS with a certificate that proves its name.",
+                  b"No host must prove its name to get mail."),
+    b"virtualdomains": (b"Mail for a virtual domain goes to a user: %s.", b"There are no virtual domains."),
+    b"virtualroot": (b"The virtual domains are in %s.", b"There is no place for virtual domains."),
+}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def text(name: bytes, meaning: str, values: "bytes | int | Sequence[bytes] | None", *, default: bool) -> bytes:
+    """What control/`name` says; `values` is the list of entries, or the value, None if it cannot be read.
+    `default`: there is no such file."""
+    each, none = SENTENCES.get(name, (b"%s (" + _literal(meaning) + b")", b"Nothing (" + meaning.encode() + b")."))
+    start = name + b":" + (b" (Default.)" if default else b"")
+    if values is None:
+        return start + b" I cannot read it.\n"
+    if not values:
+        return b"%s %s\n" % (start, none)
+    if isinstance(values, (bytes, int)):
+        if SENTENCES.get(name) is None and isinstance(values, int):
+            values = b"%d" % values
+        return b"%s %s\n" % (start, each % values if b"%" in each else each)
+    return start + b"\n" + b"".join([each % entry + b"\n" for entry in values])
+
+
+def _literal(meaning: str) -> bytes:
+    return meaning.encode().replace(b"%", b"%%")
