@@ -18,7 +18,7 @@ and strangers (name, problem); with NAME it is one of those files.
 ENVIRONMENT NO_COLOR    no colours, not even on a terminal
 
 CONTROL FILES
-            all of them
+            me, and all the others
 
 EXIT        0   shown, with or without problems
             100 wrong usage, or there is no control file NAME
