@@ -76,7 +76,7 @@ class Names:
         if literal is not None:
             if self._ours.has(literal):
                 raise search.looped()
-            return [Target(ip.text(literal), route.host)]
+            return [Target(ip.text(literal), ip.text(literal))]
         packed = ip.pack(route.host)
         if route.direct:
             return [Target(ip.text(packed), route.host)] if packed is not None else search.relay()

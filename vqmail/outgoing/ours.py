@@ -11,7 +11,7 @@ import time
 
 from vqmail import codes
 from vqmail.formats import ip
-from vqmail.store import control
+from vqmail.store import control, current
 from vqmail.unix import addresses, log
 
 KEEP = 30                       # seconds for which the kernel's list is believed
@@ -22,17 +22,19 @@ class Addresses:
 
     def __init__(self) -> None:
         self._own: tuple[float, frozenset[bytes]] = (0.0, frozenset())
+        self._lists = current.Current(_lists, (b"notipme", b"moreipme"))
 
     def has(self, packed: bytes) -> bool:
         """Whether the 4 or 16 bytes are an address of ours.  TryLater if that cannot be told."""
         packed = ip.plain(packed)
         if not any(packed):
             return True
-        if packed in _listed(b"notipme"):
+        less, more = self._lists.get()
+        if packed in less:
             return False
         if packed[:1] == b"\x7f" and len(packed) == 4:
             return True
-        return packed in self._interfaces() or packed in _listed(b"moreipme")
+        return packed in self._interfaces() or packed in more
 
     def _interfaces(self) -> "frozenset[bytes]":
         until, own = self._own
@@ -45,6 +47,10 @@ class Addresses:
                                      ) from None
             self._own = (now + KEEP, own)
         return own
+
+
+def _lists() -> "tuple[set[bytes], set[bytes]]":
+    return _listed(b"notipme"), _listed(b"moreipme")
 
 
 def _listed(name: bytes) -> "set[bytes]":
