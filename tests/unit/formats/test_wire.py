@@ -1,10 +1,13 @@
 """Messages as they go over the line, however they are cut."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vqmail.formats import wire
+from vqmail.proto import data
 
 # (the file, over the line without the last dot, octets without doubled dots)
 FORMS = [
@@ -103,3 +106,55 @@ def test_top_is_header_and_lines_however_cut(text: bytes, lines: int, top: bytes
                     got += cutter.feed(piece)
 
             assert top == got
+
+
+# ---- to another host ----
+
+def outgoing(parts: "list[bytes]") -> "tuple[bytes, int]":
+    """What goes over the line, and how many octets that is called."""
+    form = wire.Outgoing()
+    made = b"".join([form.feed(each) for each in parts]) + form.end()
+    return made, form.octets
+
+
+@pytest.mark.parametrize(("text", "form", "size"), [
+    (b"", b"", 0),
+    (b"\n", b"\r\n", 2),
+    (b"a", b"a\r\n", 3),
+    (b"a\n", b"a\r\n", 3),
+    (b"a\r\nb\nc", b"a\r\nb\r\nc\r\n", 9),
+    (b".", b"..\r\n", 3),
+    (b"..\n.\n", b"...\r\n..\r\n", 7),
+    (b"a\r", b"a\r\n", 3),
+    (b"a\rb\n", b"a\r\nb\r\n", 6),
+    (b"a\r\r\n", b"a\r\n\r\n", 5),
+    (b"a\n\r", b"a\r\n\r\n", 5),
+    (b"foo\r.\r\n", b"foo\r\n..\r\n", 8),
+    (b"\r.\r", b"\r\n..\r\n", 5),
+])
+def test_outgoing_form_and_octets(text: bytes, form: bytes, size: int) -> None:
+    for cut in range(len(text) + 1):
+        assert (form + b".\r\n", size) == outgoing([text[:cut], text[cut:]])
+
+
+def test_no_message_ends_before_its_end() -> None:
+    """Every message of up to five bytes that are CR, LF, a dot or an x, however it is cut in two."""
+    for length in range(6):
+        for letters in itertools.product((b"\r", b"\n", b".", b"x"), repeat=length):
+            text = b"".join(letters)
+            lines = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            if lines and not lines.endswith(b"\n"):
+                lines += b"\n"
+            whole, _ = outgoing([text])
+            for cut in range(length + 1):
+                assert whole == outgoing([text[:cut], text[cut:]])[0]
+            for place in range(len(whole) + 1):                     # the reader may get it in pieces, too
+                content = data.Content()
+                read = content.feed(whole[:place])
+                assert place == len(whole) or content.rest is None, whole
+                if content.rest is None:
+                    read += content.feed(whole[place:])
+
+                assert (read, content.rest) == (lines, b"")
+            for end in (b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r.\r\n", b"\r\n.\r"):     # what lax readers take for the end
+                assert end not in whole[:-5] + whole[-5:].replace(b"\r\n.\r\n", b"")
