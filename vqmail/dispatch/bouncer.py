@@ -45,7 +45,7 @@ class Bouncer:
             if envelope is None:
                 line = sendlog.triple(number) if sender == bounce.DOUBLE else sendlog.double(number)
             else:
-                with _Original(number, sender, self._limit) as original:
+                with _Original(number, bounce.person(sender), self._limit) as original:
                     qp = self._queue(*envelope, self._bounce(envelope, original, paragraphs, birth))
                 line = sendlog.bounced(number, qp)
         finally:
@@ -59,7 +59,7 @@ class Bouncer:
 
         Returns log lines; none when the message is such that nobody wants to know.  OSError as with send().
         """
-        if not sender or sender.endswith(b"-@[]"):
+        if not sender or sender == bounce.DOUBLE or sender != bounce.person(sender):
             return []
         with _Original(number, sender, -1) as original:
             if dsn.is_automatic(original.header):
@@ -163,7 +163,8 @@ def _header(file: int, limit: int) -> bytes:
         found.feed(piece)
         if found.complete:
             break
-    return found.text if found.text.endswith(b"\n") else found.text[:found.text.rfind(b"\n") + 1]
+    text = found.text[:limit]
+    return text if text.endswith(b"\n") else text[:text.rfind(b"\n") + 1]
 
 
 def _blocks(pieces: "Iterable[bytes]") -> "Iterator[bytes]":

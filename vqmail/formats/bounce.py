@@ -42,13 +42,17 @@ def paragraphs(pieces: "Iterable[bytes]") -> "Iterator[tuple[bytes, bytes]]":
             yield first.removeprefix(b"<").removesuffix(b">:"), report + b"\n"
 
 
+def person(sender: bytes) -> bytes:
+    """The address of `sender`: without the suffix that asks for VERP, which is for the recipients."""
+    return sender.removesuffix(b"-@[]")
+
+
 def envelope(sender: bytes, double_to: bytes) -> "tuple[bytes, bytes] | None":
     """(sender, recipient) of the bounce of a message from `sender`; None when there is to be none."""
     if sender == DOUBLE:
         return None
-    person = sender.removesuffix(b"-@[]")               # VERP, which is for the recipients
-    if person:
-        return b"", person
+    if person(sender):
+        return b"", person(sender)
     return (DOUBLE, double_to) if double_to else None
 
 

@@ -70,7 +70,9 @@ class Bouncer:
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, bytes, bytes]] = []
+        self.told: list[tuple[int, bytes, int, list[tuple[bytes, bytes]]]] = []
         self.able = True
+        self.wanted = True
 
     def add(self, number: int, recipient: bytes, report: bytes) -> None:
         queue.add_bounce(number, bounce.paragraph(recipient, report))
@@ -88,6 +90,15 @@ class Bouncer:
         queue.remove_bounce(number)
         return [b"bounce msg %d qp 1\n" % number]
 
+    def delay(self, number: int, sender: bytes, birth: int, until: int, waiting) -> "list[bytes]":
+        if not self.able:
+            raise OSError(5, "queue down")
+
+        assert birth == BIRTH
+
+        self.told.append((number, sender, until, waiting))
+        return [b"delay msg %d qp 1\n" % number] if self.wanted else []
+
 
 class World:
     """A queue and a scheduler on it."""
@@ -95,11 +106,13 @@ class World:
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self.now = BIRTH
+        self.patience = 0
         self.restart()
 
     def restart(self, limit: int = 10) -> None:
         self.local, self.remote, self.cleaner, self.bouncer = Spawner(limit), Spawner(limit), Cleaner(), Bouncer()
-        self.it = scheduler.Scheduler(Rules(), [self.local, self.remote], self.cleaner, self.bouncer, 604_800)
+        self.it = scheduler.Scheduler(Rules(), [self.local, self.remote], self.cleaner, self.bouncer, 604_800,
+                                      self.patience)
         self.it.start(self.now)
         self.look()
 
@@ -117,6 +130,19 @@ class World:
         assert refused is None
         os.utime(queue.TODO + b"/%d" % entry.number, (BIRTH, BIRTH))
         return entry.number
+
+    def week(self) -> "tuple[list[int], list[int]]":
+        """Everybody is deferred until the queue is empty; the ages at which local and remote attempts were made."""
+        ages: tuple[list[int], list[int]] = ([], [])
+        while self.files():
+            self.look()
+            for seen, spawner in zip(ages, (self.local, self.remote), strict=True):
+                if spawner.waiting:
+                    seen.append(self.now - BIRTH)
+                    spawner.answer(*[b"Zno (#4.2.2)\n"] * len(spawner.waiting))
+            wait = self.it.run(self.now)
+            self.now += int(wait) if wait else 1
+        return ages
 
     def files(self) -> "dict[str, bytes]":
         """What is in the queue besides mess/."""
@@ -204,20 +230,169 @@ def test_local_attempts_come_at_the_squares_of_ten(world: World) -> None:
 
 def test_remote_attempts_of_a_week_come_at_the_squares_of_twenty(world: World) -> None:
     world.enter(b"s@x", b"a@far.test")
-    ages = []
-    while world.files():
-        wait = 0.0
-        world.look()
-        if world.remote.waiting:
-            ages.append(world.now - BIRTH)
-            world.remote.answer(b"Zno\n")
-        wait = world.it.run(world.now)
-        world.now += int(wait) if wait else 1
 
-    assert ages == [(20 * k) ** 2 for k in range(40)]
-    (_, sender, text), = world.bouncer.sent
-    assert sender == b"s@x"
-    assert text == (b"<a@far.test>:\nno\nI'm not going to try again; this message has been in the queue too long.\n\n")
+    assert world.week() == ([], [(20 * k) ** 2 for k in range(40)])
+
+
+def test_a_week_ends_in_one_bounce_for_all_who_still_wait(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test", b"b@far.test", b"gone@far.test", b"fine@here.test", b"c@far.test")
+    world.look()
+    world.local.answer(b"Zfull\n", b"Kyes")
+    world.remote.answer(b"Zbusy\n", b"Dno such user (#5.1.1)\n", b"Zbusy\n")
+
+    assert world.bouncer.sent == []
+    assert world.week() == ([(10 * k) ** 2 for k in range(1, 79)], [(20 * k) ** 2 for k in range(1, 40)])
+    late = b"no (#4.2.2)\nI'm not going to try again; this message has been in the queue too long.\n\n"
+    assert world.bouncer.sent == [(number, b"s@x", (
+        b"<gone@far.test>:\nno such user (#5.1.1)\n\n"
+        b"<a@here.test>:\n" + late + b"<b@far.test>:\n" + late + b"<c@far.test>:\n" + late))]
+    assert world.lines()[-2:] == [f"bounce msg {number} qp 1", f"end msg {number}"]
+
+
+def test_a_sender_hears_once_that_his_message_waits(world: World) -> None:
+    world.patience = 14_400
+    world.restart()
+    number = world.enter(b"s@x", b"a@here.test", b"b@far.test", b"fine@here.test")
+    world.look()
+    world.local.answer(b"Zfull\n", b"Kyes")
+    world.remote.answer(b"Zbusy\n")
+    world.now = BIRTH + 14_399
+    world.look()
+    world.local.answer(b"Zfull\n")
+    world.remote.answer(b"Zbusy\n")
+
+    assert world.bouncer.told == []
+
+    world.now = BIRTH + 16_900                  # the local attempt comes first, the remote is due at 19600
+    world.look()
+    world.local.answer(b"Zfull (#4.2.2)\n")
+
+    assert world.bouncer.told == [(number, b"s@x", BIRTH + 604_800, [
+        (b"a@here.test", b"full (#4.2.2)\n"), (b"b@far.test", b"")])]
+    assert world.lines()[-1] == f"delay msg {number} qp 1"
+
+    world.week()
+
+    assert len(world.bouncer.told) == 1
+    assert len(world.bouncer.sent) == 1
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_sender_does_not_hear_again_after_a_restart(world: World, clean: bool) -> None:
+    world.patience = 400
+    world.restart()
+    number = world.enter(b"s@x", b"a@far.test")
+    world.look()
+    world.remote.answer(b"Zbusy\n")
+    world.now = BIRTH + 400
+    world.look()
+    world.remote.answer(b"Zbusy\n")
+
+    assert len(world.bouncer.told) == 1
+    assert (world.path / f"info/{number % 23}/{number}").read_bytes() == b"Fs@x\0"
+    assert int((world.path / f"info/{number % 23}/{number}").stat().st_mtime) == BIRTH
+
+    if clean:
+        world.it.stop()
+    world.now = BIRTH + 100_000
+    world.restart()
+    world.remote.answer(b"Zbusy\n")
+
+    assert world.bouncer.told == []
+
+
+def test_a_message_that_comes_late_to_its_first_attempt_is_spoken_of_then(world: World) -> None:
+    world.patience = 400
+    number = world.enter(b"s@x", b"a@far.test", b"b@far.test")
+    world.now = BIRTH + 5000                    # vq-send was down
+    world.restart()
+    world.remote.answer(b"Zbusy\n", b"Kyes")
+
+    assert [(each[0], each[3]) for each in world.bouncer.told] == [(number, [(b"a@far.test", b"busy\n")])]
+
+
+def test_nobody_hears_of_a_delay_that_has_just_ended(world: World) -> None:
+    world.patience = 400
+    world.restart()
+    world.enter(b"s@x", b"a@far.test")
+    world.look()
+    world.remote.answer(b"Zbusy\n")
+    world.now = BIRTH + 400
+    world.look()
+    world.remote.answer(b"Kyes\n")
+
+    assert (world.bouncer.told, world.bouncer.sent, world.files()) == ([], [], {})
+
+
+def test_nobody_hears_of_a_delay_and_of_its_end_at_once(world: World) -> None:
+    world.patience = 400
+    world.enter(b"s@x", b"a@far.test")
+    world.now = BIRTH + 700_000
+    world.restart()
+    world.remote.answer(b"Zbusy\n")
+
+    assert (world.bouncer.told, len(world.bouncer.sent)) == ([], 1)
+
+
+def test_what_could_not_be_said_of_a_delay_is_said_at_the_next_attempt(world: World) -> None:
+    world.patience = 400
+    world.restart()
+    number = world.enter(b"s@x", b"a@far.test")
+    world.look()
+    world.remote.answer(b"Zbusy\n")
+    world.bouncer.able = False
+    world.now = BIRTH + 400
+    world.look()
+    world.remote.answer(b"Zbusy\n")
+
+    assert world.lines()[-1] == (
+        f"warning: trouble telling of the delay {world.path}/info/{number % 23}/{number}: queue down; will try again later")
+
+    world.bouncer.able = True
+    world.now = BIRTH + 1600
+    world.look()
+    world.remote.answer(b"Zbusy\n")
+
+    assert len(world.bouncer.told) == 1
+
+
+def test_a_bounce_that_cannot_be_queued_is_tried_again_after_two_minutes(world: World) -> None:
+    number = world.enter(b"s@x", b"a@here.test")
+    world.look()
+    world.bouncer.able = False
+    world.local.answer(b"Dno\n")
+    world.now += 122
+    world.look()
+
+    assert world.bouncer.sent == []
+    assert world.lines()[-1] == (
+        f"warning: trouble injecting bounce message {world.path}/bounce/{number}: queue down; will try again later")
+
+    world.bouncer.able = True
+    world.now += 1
+    world.look()
+
+    assert world.bouncer.sent == [(number, b"s@x", b"<a@here.test>:\nno\n\n")]
+    assert world.files() == {}
+
+
+def test_new_rules_count_from_the_next_message_on(world: World) -> None:
+    class Elsewhere(Rules):
+        def rewrite(self, address: bytes):
+            return 1, address
+
+    world.it.obey(Elsewhere(), world.bouncer, 100, 0)
+    world.enter(b"s@x", b"a@here.test")
+    world.look()
+
+    assert [each[2] for each in world.remote.started] == [b"a@here.test"]
+
+    world.remote.answer(b"Zno\n")
+    world.now = BIRTH + 400                     # and so does a new lifetime
+    world.look()
+    world.remote.answer(b"Zno\n")
+
+    assert len(world.bouncer.sent) == 1
 
 
 def test_a_failure_becomes_one_bounce_with_the_address_people_know(world: World) -> None:
