@@ -679,3 +679,82 @@ def test_qbiff_fails_no_delivery(user: User) -> None:
 
 def test_qbiff_without_its_variables(joe: User) -> None:
     assert run(joe, ["qbiff"]).returncode == 0
+
+
+# ---- qreceipt ----
+
+ASKED = b"Message-ID: <1@far.example>\nNotice-Requested-Upon-Delivery-To: Joe <joe@M.Host.example>, x@y\nSubject: hi\n\nbody\n"
+
+
+def test_qreceipt(user: User) -> None:
+    user.write(".qmail", "|qreceipt joe@m.host.example\n./Maildir/\n")
+    outcome = user.deliver(message=ASKED)
+
+    assert (outcome.code, outcome.output) == (0, b"did 1+0+1\n")
+    assert re.fullmatch(rb"qreceipt: qp [0-9]+\n", outcome.errors)
+    assert user.envelope() == b"F\0Tsender@far.example\0\0"
+    assert re.fullmatch(
+        rb"Date: \d+ \w{3} \d{4} \d\d:\d\d:\d\d -0000\nMessage-ID: <\d+\.\d+\.qreceipt@m\.host\.example>\n"
+        rb"From: Notice of delivery <joe@m\.host\.example>\nTo: <sender@far\.example>\nSubject: success notice\n"
+        rb"Auto-Submitted: auto-replied\nIn-Reply-To: <1@far\.example>\nReferences: <1@far\.example>\n\n"
+        rb"Your message has been delivered to\n\n    joe@m\.host\.example\n\nYou asked to be told\.\n"
+        rb"It was the message with the ID\n\n    <1@far\.example>\n", user.queued())
+    assert user.new() == [DELIVERED.removesuffix(MESSAGE) + ASKED]
+
+
+@pytest.mark.parametrize("head", [
+    b"Subject: nothing asked\n", b"Notice-Requested-Upon-Delivery-To: ann@m.host.example\n",
+    b"Notice-Requested-Upon-Delivery-To: Joe@m.host.example\n", b"Notice-Requested-Upon-Delivery-To:\n",
+    b"Notice-Requested-Upon-Delivery-To: joe@m.host.example two words\n",
+    b"Subject: x\n\nNotice-Requested-Upon-Delivery-To: joe@m.host.example\n",
+    b"Notice-Requested-Upon-Delivery-To: joe@m.host.example\nAuto-Submitted: auto-generated (cron)\n"])
+def test_no_notice(user: User, head: bytes) -> None:
+    user.write(".qmail", "|qreceipt joe@m.host.example\n./Maildir/\n")
+
+    assert user.deliver(message=head + b"\nbody\n").code == 0
+    assert user.envelope() is None
+    assert len(user.new()) == 1
+
+
+@pytest.mark.parametrize("sender", [b"", b"#@[]"])
+def test_no_notice_to_nobody(user: User, sender: bytes) -> None:
+    user.write(".qmail", "|qreceipt joe@m.host.example\n")
+
+    assert user.deliver(message=ASKED, sender=sender).code == 0
+    assert user.envelope() is None
+
+
+def test_one_notice_however_often_it_is_asked_for(joe: User) -> None:
+    joe.queue.write_text(f"#!/bin/sh\ncat >/dev/null; cat <&1 >>{joe.scratch}/envelopes\n")
+    text = b"Notice-Requested-Upon-Delivery-To: joe@h, joe@h\nNOTICE-requested-upon-delivery-to: (x)\n \"joe\"@H\nAuto-Submitted: no\n\n"
+
+    assert run(joe, ["qreceipt", "joe@h"], text, {"SENDER": "a b@far.example"}).returncode == 0
+    assert (joe.scratch / "envelopes").read_bytes() == b"F\0Ta b@far.example\0\0"
+
+
+def test_nothing_of_a_request_makes_header_lines(joe: User) -> None:
+    text = b"Notice-Requested-Upon-Delivery-To: joe@h\nMessage-ID: <a@b>\n Bcc: <c@d>\n\n"
+
+    assert run(joe, ["qreceipt", "joe@h"], text, {"SENDER": "s@x\nBcc: all@x"}).returncode == 0
+    assert joe.envelope() is None
+    assert run(joe, ["qreceipt", "joe@h"], text, {"SENDER": 'a"b>@x'}).returncode == 0
+    assert b'To: <"a\\"b>"@x>\n' in joe.queued()
+    assert b"Bcc" not in joe.queued()
+
+
+@pytest.mark.parametrize(("argv", "env", "text"), [
+    (["qreceipt"], {"SENDER": "s@x"}, b"usage: qreceipt address"), (["qreceipt", ""], {"SENDER": "s@x"}, b"usage: qreceipt address"),
+    (["qreceipt", "a@b", "c"], {"SENDER": "s@x"}, b"usage: qreceipt address"),
+    (["qreceipt", "a@b"], {}, b"fatal: SENDER not set")])
+def test_qreceipt_wrongly_used(joe: User, argv: "list[str | bytes]", env: "dict[str, str]", text: bytes) -> None:
+    done = run(joe, argv, ASKED, env)
+
+    assert (done.returncode, done.stderr) == (100, b"qreceipt: %s\n" % text)
+
+
+@pytest.mark.parametrize(("queue", "code"), [("31", 100), ("53", 111)])
+def test_a_notice_that_cannot_be_queued(user: User, queue: str, code: int) -> None:
+    user.extra = {b"QUEUE_EXIT": queue.encode()}
+    user.write(".qmail", "|qreceipt joe@m.host.example\n")
+
+    assert user.deliver(message=ASKED).code == code

@@ -71,10 +71,28 @@ def parse(text: bytes, forward_only: bool = False) -> "list[Instruction]":
 
 
 def plain_words(command: bytes) -> "list[bytes] | None":
-    """The words of a program line in which a shell has nothing to do but to split it, None for any other."""
-    if command.translate(None, PLAIN):
-        return None
-    words = command.split()
-    if not words or b"=" in words[0]:           # an assignment
+    """The words of a program line in which a shell has nothing to do but to split it, None for any other.
+
+    Quotes are understood, where there is nothing in them that a shell would replace.
+    """
+    words: list[bytes] = []
+    word: bytes | None = None                   # None between words: '' is a word
+    rest = command
+    while rest:
+        quote, rest = rest[:1], rest[1:]
+        if quote in (b"'", b'"'):
+            text, end, rest = rest.partition(quote)
+            if not end or b"\n" in text or (quote == b'"' and text.translate(None, b"$`\\") != text):
+                return None
+            word = (word or b"") + text
+        elif quote in (b" ", b"\t"):
+            words += [] if word is None else [word]
+            word = None
+        elif quote in PLAIN:
+            word = (word or b"") + quote
+        else:
+            return None
+    words += [] if word is None else [word]
+    if not words or not words[0] or b"=" in words[0]:       # an assignment
         return None
     return words

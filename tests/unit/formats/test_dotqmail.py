@@ -1,5 +1,9 @@
 """dot-qmail lines and their meanings, by hand from the interface."""
 
+import pathlib
+import random
+import subprocess
+
 import pytest
 
 from vqmail.formats import dotqmail
@@ -101,13 +105,32 @@ def test_ten_thousand_lines_are_the_limit() -> None:
     (b" virtmailfilter", [b"virtmailfilter"]),
     (b"/usr/local/bin/virtmailfilter", [b"/usr/local/bin/virtmailfilter"]),
     (b"prog -x\ta=b user@example.com", [b"prog", b"-x", b"a=b", b"user@example.com"]),
+    (b"bouncesaying 'No mail, thanks! (#5.2.1) \\n $x'", [b"bouncesaying", b"No mail, thanks! (#5.2.1) \\n $x"]),
+    (b"condredirect a@b grep -q \"^X-It's: [a-z]*\"", [b"condredirect", b"a@b", b"grep", b"-q", b"^X-It's: [a-z]*"]),
+    (b"a ''  \"\"\t' '\"\xe9\"b", [b"a", b"", b"", b" \xe9b"]),
 ])
 def test_plain_words(command: bytes, words: "list[bytes]") -> None:
     assert words == dotqmail.plain_words(command)
 
 
 @pytest.mark.parametrize("command", [
-    b"", b" ", b"A=b prog", b"prog $EXT", b"a|b", b"a;b", b"a&b", b"a>b", b"a<b", b"`a`", b"(a)", b"a # b", b"a 'b'",
-    b'a "b"', b"a\\b", b"a*", b"a?", b"a[b]", b"~/a", b"{a,b}", b"a\nb", b"! a", b"a^b", b"a\xe9", b"a\rb", b"a\x0bb"])
+    b"", b" ", b"A=b prog", b"prog $EXT", b"a|b", b"a;b", b"a&b", b"a>b", b"a<b", b"`a`", b"(a)", b"a # b", b"a 'b",
+    b'a "b', b'a "$b"', b'a "`b`"', b'a "\\b"', b"a 'b\nc'", b"a 'b' c'd", b"'a=b' c", b"''", b"a\\b", b"a*", b"a?", b"a[b]", b"~/a", b"{a,b}", b"a\nb", b"! a", b"a^b", b"a\xe9", b"a\rb", b"a\x0bb"])
 def test_what_needs_a_shell(command: bytes) -> None:
     assert dotqmail.plain_words(command) is None
+
+
+def test_words_are_those_of_the_shell(tmp_path: pathlib.Path) -> None:
+    chance = random.Random(822)
+    pieces = ["a", "B", "9", "./", "@", "=", "-", ",", ":", "%", " ", "  ", "\t", "'", '"', "''", "!", "$x", "*", "(", ")", "#",
+              ";", "|", "\\", "~", "^", "x y", "'x y'", '"x y"']
+    pieces = pieces[:13] * 8 + pieces          # most lines of most people are plain
+    lines = ["show " + "".join(chance.choices(pieces, k=chance.randrange(12))) for _ in range(4000)]
+    understood = {line: words for line in lines if (words := dotqmail.plain_words(line.encode())) is not None}
+    script = tmp_path / "script"
+    script.write_text("show() { printf '<%s>' \"$@\"; printf '\\n'; }\n" + "\n".join(understood) + "\n")
+    done = subprocess.run(["/bin/sh", str(script)], capture_output=True, check=True, cwd=tmp_path)
+    expected = done.stdout.split(b"\n")[:-1]
+
+    assert len(understood) > 500
+    assert [b"".join(b"<%s>" % each for each in words[1:]) or b"<>" for words in understood.values()] == expected
