@@ -73,7 +73,7 @@ def relay(value: bytes) -> Relay:
     user, second, password = login.partition(b"|")
     if bar and not (user and second and password):
         raise ValueError("its AUTH is not complete; write |user|password behind the relay")
-    host, port = _place(place)
+    host, port = whereto(place, SMTP)
     return Relay(host, port, user, password)
 
 
@@ -83,6 +83,26 @@ def authenticated_relay(value: bytes) -> Relay:
     if not found.user:
         raise ValueError("it has no user and password; write sender:relay|user|password")
     return found
+
+
+def whereto(text: bytes, default: int) -> "tuple[bytes, int]":
+    """(host, port) of relay, relay:port, [relay], [relay]:port; ValueError says what to do."""
+    if text.startswith(b"["):
+        inner, bracket, rest = text[1:].partition(b"]")
+        if not bracket or (rest and not rest.startswith(b":")):
+            raise ValueError("its brackets are not right; write [address]:port")
+        host = inner[5:] if inner[:5].lower() == b"ipv6:" else inner
+        port = rest[1:] if rest else None
+        if not host:
+            raise ValueError("there is nothing in its brackets; write [address]:port")
+    elif ip.pack(text) is not None:
+        host, port = text, None
+    else:
+        host, colon, rest = text.partition(b":")
+        port = rest if colon else None
+    packed = ip.pack(host)
+    name = ip.text(packed) if packed is not None else _name(host, b"")
+    return name, default if port is None else _port(port)
 
 
 def split_address(line: bytes) -> "tuple[bytes, bytes]":
@@ -115,26 +135,6 @@ def _name(text: bytes, also: bytes) -> bytes:
         raise ValueError("%r is no host name: letters, digits, dots and hyphens make one" %
                          name.decode("ascii", "replace"))
     return name
-
-
-def _place(text: bytes) -> "tuple[bytes, int]":
-    """(host, port) of relay, relay:port, [relay], [relay]:port."""
-    if text.startswith(b"["):
-        inner, bracket, rest = text[1:].partition(b"]")
-        if not bracket or (rest and not rest.startswith(b":")):
-            raise ValueError("its brackets are not right; write [address]:port")
-        host = inner[5:] if inner[:5].lower() == b"ipv6:" else inner
-        port = rest[1:] if rest else None
-        if not host:
-            raise ValueError("there is nothing in its brackets; write [address]:port")
-    elif ip.pack(text) is not None:
-        host, port = text, None
-    else:
-        host, colon, rest = text.partition(b":")
-        port = rest if colon else None
-    packed = ip.pack(host)
-    name = ip.text(packed) if packed is not None else _name(host, b"")
-    return name, SMTP if port is None else _port(port)
 
 
 def _port(text: bytes) -> int:

@@ -34,7 +34,7 @@ STANDARDS   RFC 5321, 1870 (SIZE), 2034 (ENHANCEDSTATUSCODES), 2920 (PIPELINING)
 import time
 
 from vqmail import codes
-from vqmail.formats import date822, header, quoting
+from vqmail.formats import header, quoting
 from vqmail.proto import reply, smtp
 from vqmail.store import control, reception
 from vqmail.unix import calls, log, receive, send, timed
@@ -52,15 +52,6 @@ LINGER = 5                      # seconds
 LONGEST = 86400                 # seconds of a session; vq-clean takes a queue file of 36 hours for abandoned
 FILES = (*reception.FILES, b"smtpgreeting", b"timeoutsmtpd")     # what Settings are made of
 LOGGED = 50                     # refused recipients of one connection that get a line of their own
-
-REPLIES = {
-    reception.BAD_MAIL_FROM: reply.BAD_MAIL_FROM,
-    reception.NO_GATEWAY: reply.NO_GATEWAY,
-    reception.NO_MAILBOX: reply.NO_MAILBOX,
-    reception.TOO_LONG: reply.TOO_LONG,
-    reception.TOO_BIG: reply.TOO_BIG,
-    reception.LOOPING: reply.TOO_MANY_HOPS,
-}
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:
@@ -194,7 +185,7 @@ class Conversation:
         queued = self._message.submission.answer() if not objection else b""
         what = b"bytes %d sender <%s> recipients %d" % (self._message.size, quoting.quote(sender), len(recipients))
         if objection or queued:
-            answer = REPLIES[objection] if objection else reply.queue(queued)
+            answer = reply.OBJECTIONS[objection] if objection else reply.queue(queued)
             self._log(b"refused message %s: %s" % (what, answer.rstrip()))
         else:
             qp = self._message.submission.qp
@@ -241,7 +232,7 @@ class Conversation:
             if not objection:
                 self._session.accept(recipient)
                 return
-            refusal = REPLIES[objection]
+            refusal = reply.OBJECTIONS[objection]
         except (codes.Failure, OSError) as failure:
             self._log(reception.failure(failure))
             refusal = reply.CANNOT_LOOK
@@ -253,7 +244,8 @@ class Conversation:
 
     def _data(self, _event: smtp.Data) -> None:
         try:
-            self._message = reception.Message(self._env, self._client.limit, self._trace())
+            trace = reception.trace(self._env, self._session.helo, b"ESMTP" if self._session.extended else b"SMTP")
+            self._message = reception.Message(self._env, self._client.limit, trace)
         except (codes.Failure, OSError) as failure:
             self._log(reception.failure(failure))
             self._session.refuse(reply.NO_QUEUE)
@@ -270,13 +262,6 @@ class Conversation:
     def _over(self, event: smtp.Closed) -> None:
         self.hung_up = event is not smtp.QUIT
         self.end(event.reason)
-
-    def _trace(self) -> bytes:
-        env = self._env
-        return header.received(
-            env.get(b"TCPREMOTEHOST") or b"unknown", self._session.helo, env.get(b"TCPREMOTEINFO", b""), self._ip,
-            env.get(b"TCPLOCALHOST") or env.get(b"TCPLOCALIP") or b"unknown",
-            b"ESMTP" if self._session.extended else b"SMTP", date822.header(time.time()))
 
     def _log(self, text: bytes) -> None:
         log.line(self._name, b"%s %s" % (self._who, text))

@@ -2,8 +2,10 @@
 
 The words are qmail's where qmail has them, so that whoever looks for them in a log still finds them.  The enhanced
 code (RFC 3463) stands in front as well, where RFC 2034 wants it: never in the greeting, nor in the answers to HELO,
-EHLO and the 354.
+EHLO and the 354.  QMTP and QMQP say the same words after a letter: K, D for ever, Z for now.
 """
+
+from vqmail.formats import objection
 
 # ---- SMTP ----
 GREETING = b"220 %s ESMTP\r\n"
@@ -49,6 +51,23 @@ NO_QUEUE = b"451 4.3.0 qqt failure (#4.3.0)\r\n"
 CANNOT_LOOK = b"451 4.3.0 sorry, i cannot look for that mailbox now (#4.3.0)\r\n"
 TIMEOUT = b"451 4.4.2 timeout (#4.4.2)\r\n"
 
+# ---- QMTP and QMQP ----
+ACCEPTED = b"Kok %d qp %d"
+SENDER_UNACCEPTABLE = b"Dunacceptable sender (#5.1.7)"
+RECIPIENT_UNACCEPTABLE = b"Dsorry, I can't handle that recipient (#5.1.3)"
+ADDRESS_UNACCEPTABLE = b"Dsorry, I can't accept addresses like that (#5.1.3)"
+NO_RELAY = b"Dsorry, your host is not one that may send through me (#5.7.1)"
+
+OBJECTIONS = {
+    objection.BAD_MAIL_FROM: BAD_MAIL_FROM,
+    objection.NO_GATEWAY: NO_GATEWAY,
+    objection.NO_MAILBOX: NO_MAILBOX,
+    objection.TOO_LONG: TOO_LONG,
+    objection.TOO_BIG: TOO_BIG,
+    objection.LOOPING: TOO_MANY_HOPS,
+    objection.NO_QUEUE: NO_QUEUE,
+}
+
 PRINTABLE = bytes(each if 32 <= each < 127 else ord("?") for each in range(256))
 TEXT_LIMIT = 400                # of words that come from a queue program; RFC 5321 4.5.3.1.5 allows a line of 512
 
@@ -61,3 +80,13 @@ def queue(answer: bytes) -> bytes:
     if enhanced[:1] != kind or len(enhanced.split(b".")) != 3 or not enhanced.replace(b".", b"").isdigit():
         enhanced = kind + b".3.0"
     return b"%s %s %s\r\n" % (code, enhanced, words)
+
+
+def letter(answer: bytes) -> bytes:
+    """An objection, a reply to an SMTP client, or what a queue said, as QMTP and QMQP say it."""
+    answer = OBJECTIONS.get(answer, answer)
+    if answer[:1].isdigit():
+        kind, words = b"D" if answer.startswith(b"5") else b"Z", answer.rstrip().split(b" ", 2)[2]
+    else:
+        kind, words = b"D" if answer.startswith(b"D") else b"Z", answer[1:]
+    return kind + words[:TEXT_LIMIT].translate(PRINTABLE)

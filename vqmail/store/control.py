@@ -30,7 +30,7 @@ TABLE = {
                      "are stored in clear, and clients that see it try nothing else"),
     b"authsenders": Setting("list", None, "remote", "`sender:relay:port|user|password`: mail of that sender (address, "
                             "@domain, or nothing for all) goes to the relay, with AUTH; for group qmail's eyes only"),
-    b"badmailfrom": Setting("list", None, "smtpd", "senders refused: user@domain, or @domain for all of it"),
+    b"badmailfrom": Setting("list", None, "smtpd qmtpd", "senders refused: user@domain, or @domain for all of it"),
     b"bouncefrom": Setting("line", b"MAILER-DAEMON", "send", "the user bounces come from"),
     b"bouncehost": Setting("line", ME, "send", "the host bounces come from"),
     b"bouncemaxbytes": Setting("number", 0, "send", "bytes of the original that a bounce may carry; 0: all of it"),
@@ -44,8 +44,8 @@ TABLE = {
     b"envnoathost": Setting("line", ME, "send", "added to recipients without a host"),
     b"helohost": Setting("line", ME, "remote", "the name that we say in EHLO"),
     b"idhost": Setting("line", ME, "inject", "the host in the Message-ID of a message sent from here"),
-    b"localiphost": Setting("line", ME, "smtpd", "replaces [our.ip] in recipients"),
-    b"locals": Setting("list", ME, "send smtpd", "domains whose users are users of this host"),
+    b"localiphost": Setting("line", ME, "smtpd qmtpd qmqpd", "replaces [our.ip] in recipients"),
+    b"locals": Setting("list", ME, "send smtpd qmtpd", "domains whose users are users of this host"),
     b"minuid": Setting("number", 100, "newu virtmailfilter checkpassword",
                        "the smallest uid and gid a virtual user may have"),
     b"moreipme": Setting("list", None, "remote", "more addresses that are ours, such as those a NAT gives us"),
@@ -53,29 +53,30 @@ TABLE = {
     b"notipme": Setting("list", None, "remote", "addresses of this machine that are not to count as ours"),
     b"outgoingip": Setting("list", None, "remote", "our address when we send: `address`, or `domain:address` for the "
                            "senders of a domain; one IPv4 and one IPv6 address each"),
-    b"percenthack": Setting("list", None, "send smtpd", "domains for which user%host@domain means user@host"),
+    b"percenthack": Setting("list", None, "send smtpd qmtpd", "domains for which user%host@domain means user@host"),
     b"plusdomain": Setting("line", ME, "inject", "replaces a + at the end of a host name in a message sent from here"),
     b"popdomains": Setting("list", None, "checkpassword",
                            "`ip domain`: a login without a domain on that address of ours belongs to the domain"),
-    b"qmqpservers": Setting("list", None, "qmqpc", "the addresses of the hosts that vq-qmqpc may hand messages to"),
+    b"qmqpservers": Setting("list", None, "qmqpc", "the addresses of the hosts that vq-qmqpc may hand messages to, "
+                            "each with `:port` if that is not 628; the next one is tried if there is no connection to one"),
     b"queuelifetime": Setting("number", 604800, "send", "how long a message is tried, in seconds"),
     b"queuewarn": Setting("number", 0, "send", "seconds after which the sender is told, once, that a message still "
                           "waits; 0: never"),
-    b"rcpthosts": Setting("list", None, "smtpd",
+    b"rcpthosts": Setting("list", None, "smtpd qmtpd",
                           "domains we receive mail for; without this file strangers can send to nobody"),
     b"smtpgreeting": Setting("line", ME, "smtpd", "what the SMTP greeting says; starts with the host's name"),
     b"smtproutes": Setting("list", None, "remote", "`domain:relay`, `domain:relay:port`: mail for the domain goes to "
                            "the relay instead of its MX; .domain for those below it, nothing before the colon for all"),
     b"timeoutconnect": Setting("number", 60, "remote", "how long to wait for a connection, in seconds"),
     b"timeoutremote": Setting("number", 1200, "remote", "how long to wait for an answer of another host, in seconds"),
-    b"timeoutsmtpd": Setting("number", 1200, "smtpd", "how long to wait for a client, in seconds"),
+    b"timeoutsmtpd": Setting("number", 1200, "smtpd qmtpd qmqpd", "how long to wait for a client, in seconds"),
     b"tlscafile": Setting("line", b"", "remote", "a file with the certificates of the authorities that prove the names "
                           "of hosts in tlshosts; without it those that the system trusts"),
     b"tlshosts": Setting("list", None, "remote", "hosts that get mail over TLS with a certificate that proves their "
                          "name, or not at all; .domain for those below it"),
-    b"virtualdomains": Setting("map", None, "send smtpd virtmailfilter",
+    b"virtualdomains": Setting("map", None, "send smtpd qmtpd virtmailfilter",
                                "domain:prefix, mail for the domain goes to the user prefix"),
-    b"virtualroot": Setting("line", b"/virtual", "newu smtpd virtmailfilter checkpassword",
+    b"virtualroot": Setting("line", b"/virtual", "newu smtpd qmtpd virtmailfilter checkpassword",
                             "the directory that holds a directory for each domain with virtual users"),
 }
 

@@ -1,22 +1,18 @@
 """What every server that receives mail from strangers asks: may this one send to that one, and is this message fit?
 
-It knows no protocol: an objection is one of the words below, and b"" is none.
+It knows no protocol: an objection is a word of formats/objection.py, and b"" is none.
 """
 
+import time
+
 from vqmail import codes
-from vqmail.formats import controlfile, envelope, header
+from vqmail.formats import controlfile, date822, envelope, header, objection
 from vqmail.store import control, rcpthosts, resolver, submit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-BAD_MAIL_FROM = b"badmailfrom"
-NO_GATEWAY = b"no-gateway"
-NO_MAILBOX = b"no-mailbox"
-TOO_LONG = b"too-long"
-TOO_BIG = b"too-big"
-LOOPING = b"looping"
 FILES = (b"me", b"localiphost", b"databytes", b"badmailfrom", b"rcpthosts")         # what Settings are made of
 
 HOPS_LIMIT = 100
@@ -71,16 +67,16 @@ class Client:
         _, at, host = sender.lower().rpartition(b"@")
         refused = self._settings.badmailfrom
         if refused and (sender.lower() in refused or (at and at + host in refused)):
-            return BAD_MAIL_FROM
+            return objection.BAD_MAIL_FROM
         if len(recipient) > envelope.ADDRESS_LIMIT:
-            return TOO_LONG
+            return objection.TOO_LONG
         if self._relay is None and not self._settings.rcpthosts.accept(recipient):
-            return NO_GATEWAY
+            return objection.NO_GATEWAY
         fate = self._settings.resolver.resolve(recipient)
         if fate.kind == resolver.REMOTE and self._relay is None and not fate.stored.startswith(recipient):
             # percenthack made another address of it: user%elsewhere@here must not get through
-            return b"" if self._settings.rcpthosts.accept(fate.stored) else NO_GATEWAY
-        return NO_MAILBOX if fate.kind == resolver.NOBODY else b""
+            return b"" if self._settings.rcpthosts.accept(fate.stored) else objection.NO_GATEWAY
+        return objection.NO_MAILBOX if fate.kind == resolver.NOBODY else b""
 
     def close(self) -> None:
         """Let go of the tables that were looked into."""
@@ -108,12 +104,20 @@ class Message:
     def objection(self) -> bytes:
         """Why it must not be queued, or b""."""
         if self._header.hops() >= HOPS_LIMIT:
-            return LOOPING
-        return TOO_BIG if self._limit and self.size > self._limit else b""
+            return objection.LOOPING
+        return objection.TOO_BIG if self._limit and self.size > self._limit else b""
 
     def close(self) -> None:
         """Let go of it; if it is not queued yet it never will be."""
         self.submission.close()
+
+
+def trace(env: "Env", helo: bytes, protocol: bytes) -> bytes:
+    """The line on top of a message that comes from the network now; `helo` is what the client calls itself."""
+    return header.received(
+        env.get(b"TCPREMOTEHOST") or b"unknown", helo, env.get(b"TCPREMOTEINFO", b""),
+        env.get(b"TCPREMOTEIP", b"unknown"), env.get(b"TCPLOCALHOST") or env.get(b"TCPLOCALIP") or b"unknown",
+        protocol, date822.header(time.time()))
 
 
 def failure(problem: "codes.Failure | OSError") -> bytes:

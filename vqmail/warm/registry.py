@@ -1,8 +1,8 @@
 """The programs that run warm: command name to main."""
 
 from vqmail.prog import (
-    bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, smtpd, virtmaildelivery,
-    virtmailfilter)
+    bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd,
+    virtmaildelivery, virtmailfilter)
 from vqmail.store import passwords
 
 TYPE_CHECKING = False
@@ -29,6 +29,8 @@ def network() -> "dict[bytes, Main]":
     passwords.load()
     return {
         b"vq-smtpd": smtpd.main,
+        b"vq-qmtpd": qmtpd.main,
+        b"vq-qmqpd": qmqpd.main,
         b"vq-popup": popup.main,
         b"vq-checkpassword": checkpassword.main,
         b"vq-pop3d": pop3d.main,

@@ -10,7 +10,7 @@ Keeps tcpserver's contract: descriptors 0 and 1 of program are the connection, t
 who is at its ends, rules made by tcprules allow, deny and set variables, and with -v there are lines
 `status`, `pid`, `ok`, `deny` and `end` in the log, written as tcpserver writes them.
 
-If program is vq-smtpd or vq-popup of this home it is not executed: worker processes have it loaded
+If program is vq-smtpd, vq-qmtpd, vq-qmqpd or vq-popup of this home it is not executed: worker processes have it loaded
 and take one connection after the other.  Any other program is executed for each connection.
 
 host is 0 for every IPv4 address, :: for every IPv6 address, an address of either kind, or a name, whose

@@ -1,0 +1,9 @@
+"""Why mail is not taken, one word each: store/reception.py says them, proto/reply.py has the words for a client."""
+
+BAD_MAIL_FROM = b"badmailfrom"
+NO_GATEWAY = b"no-gateway"
+NO_MAILBOX = b"no-mailbox"
+TOO_LONG = b"too-long"
+TOO_BIG = b"too-big"
+LOOPING = b"looping"
+NO_QUEUE = b"no-queue"
