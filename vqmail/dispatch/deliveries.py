@@ -1,6 +1,6 @@
 """The deliveries of the passes under way: begun as slots become free, their reports written down."""
 
-from vqmail.formats import quoting, sendlog
+from vqmail.formats import dsn, quoting, sendlog
 from vqmail.store import queue
 
 TYPE_CHECKING = False
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from vqmail.dispatch.message import Pass, Recipient
     from vqmail.dispatch.spawner import Spawner
     from vqmail.store.rewrite import Rules
-
-TOO_LONG = b"I'm not going to try again; this message has been in the queue too long.\n"
 
 
 class Deliveries:
@@ -61,7 +59,7 @@ class Deliveries:
         letter, text = text[:1], text[1:]
         each.running -= 1
         if letter == b"Z" and each.dying:
-            letter, text = b"D", text + TOO_LONG
+            letter, text = b"D", text + dsn.EXPIRED
         self._log.say(sendlog.ended(serial, letter, text))
         self._log.status()
         if letter in (b"K", b"D") and (letter == b"K" or self._failed(each, recipient, text)):

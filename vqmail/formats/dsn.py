@@ -13,8 +13,9 @@ STATUS = b"message/delivery-status"
 WHOLE = b"message/rfc822"
 HEADER = b"text/rfc822-headers"
 SAID = b"Remote host said: "            # in a report: what follows are the words of another host
-LEFT = b"\nGiving up on "               # and who that was
-EXPIRED = b"in the queue too long."
+LEFT = b"\nGiving up on "               # and that is over
+EXPIRED = b"I'm not going to try again; this message has been in the queue too long.\n"
+HOST = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:"
 DELAY_SUBJECT = b"delivery delayed: still trying"
 EIGHT_BIT = b"Content-Transfer-Encoding: 8bit\n"
 
@@ -113,18 +114,28 @@ def _is_status(code: bytes, kind: bytes) -> bool:
 
 def _said(report: bytes) -> bytes:
     """What the other host said, b"" if no host did."""
-    return report.partition(SAID)[2].partition(LEFT)[0]
+    return report.partition(SAID)[2].partition(LEFT)[0].removesuffix(EXPIRED)
+
+
+def _host(report: bytes) -> bytes:
+    """Who said it, by the report of a vq-remote: `HOST does not like recipient.`, `Connected to HOST but`; else b""."""
+    before, said, _ = report.partition(SAID)
+    line = before.removesuffix(b"\n").rpartition(b"\n")[2].removeprefix(b"Connected to ")
+    host = line.partition(b" ")[0].rstrip(b".")
+    if not said or host.translate(None, HOST) or (b"." not in host and b":" not in host):
+        return b""
+    if b":" in host:
+        return b"[IPv6:%s]" % host
+    return host if host.translate(None, b"0123456789.") else b"[%s]" % host
 
 
 def _remote(report: bytes) -> bytes:
     """Who refused it, in which words."""
     fields = b""
-    host = report.partition(LEFT)[2].partition(b"\n")[0].rstrip(b".")
-    if host and not host.translate(None, b"0123456789abcdefABCDEF.:"):
-        host = b"[IPv6:%s]" % host if b":" in host else b"[%s]" % host
+    host = _host(report)
     if host:
-        fields = b"Remote-MTA: dns; %s\n" % host.translate(PRINTABLE)
-    lines = [each.translate(PRINTABLE) for each in _said(report).split(b"\n") if each.strip()]
+        fields = b"Remote-MTA: dns; %s\n" % host
+    lines = [each.rstrip(b"\r").translate(PRINTABLE) for each in _said(report).split(b"\n") if each.strip()]
     if lines:
         fields += b"Diagnostic-Code: smtp; %s\n" % b"\n  ".join(lines)
     return fields

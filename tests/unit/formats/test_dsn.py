@@ -69,11 +69,25 @@ def test_a_remote_failure() -> None:
 
 
 @pytest.mark.parametrize(("report", "host"), [
-    (b"x\nRemote host said: 550 no\nGiving up on 2001:db8::1.\n", b"[IPv6:2001:db8::1]"),
-    (b"x\nRemote host said: 550 no\nGiving up on mx.far.test.\n", b"mx.far.test"),
+    (b"2001:db8::1 does not like recipient.\nRemote host said: 550 no\nGiving up on 2001:db8::1.\n", b"[IPv6:2001:db8::1]"),
+    (b"mx.far.test does not like recipient.\nRemote host said: 550 no\nGiving up on mx.far.test.\n", b"mx.far.test"),
+    (b"Connected to 192.0.2.1 but sender was rejected.\nRemote host said: 550 no\n", b"[192.0.2.1]"),
+    (b"192.0.2.1 failed on DATA command.\nRemote host said: 550 no", b"[192.0.2.1]"),
+    (b"words\n192.0.2.1 failed after I sent the message.\nRemote host said: 550 no\n", b"[192.0.2.1]"),
 ])
 def test_the_other_host(report: bytes, host: bytes) -> None:
-    assert b"\nRemote-MTA: dns; %s\nDiagnostic-Code: smtp; 550 no\n" % host in dsn.failed(b"a@far.test", report)
+    assert dsn.failed(b"a@far.test", report).endswith(
+        b"\nStatus: 5.0.0\nRemote-MTA: dns; %s\nDiagnostic-Code: smtp; 550 no\n" % host)
+
+
+@pytest.mark.parametrize("report", [
+    b"Sorry.\nRemote host said: 550 no\n",
+    b"Remote host said: 550 no\n",
+    b"It is a.b: no\nRemote host said: 550 no\n",
+    b"a.b;c does not like it\nRemote host said: 550 no\n",
+])
+def test_who_spoke_is_not_guessed(report: bytes) -> None:
+    assert dsn.failed(b"a@far.test", report).endswith(b"\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 no\n")
 
 
 def test_a_delay() -> None:
@@ -112,6 +126,15 @@ def test_what_was_too_long_in_the_queue_has_a_code_of_its_own() -> None:
 
     assert dsn.failed(b"a@far.test", report) == (
         b"\nFinal-Recipient: rfc822; a@far.test\nAction: failed\nStatus: 5.4.7\n")
+
+
+def test_what_vq_send_adds_is_not_what_the_other_host_said() -> None:
+    report = (b"Connected to 192.0.2.1 but sender was rejected.\nRemote host said: 451 4.3.0 later\n"
+              b"I'm not going to try again; this message has been in the queue too long.\n")
+
+    assert dsn.failed(b"a@far.test", report) == (
+        b"\nFinal-Recipient: rfc822; a@far.test\nAction: failed\nStatus: 5.4.7\n"
+        b"Remote-MTA: dns; [192.0.2.1]\nDiagnostic-Code: smtp; 451 4.3.0 later\n")
 
 
 @pytest.mark.parametrize(("address", "field"), [
