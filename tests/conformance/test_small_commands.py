@@ -19,6 +19,7 @@ import typing
 import local_world
 import pytest
 import support
+import system as module
 from local_world import MESSAGE, User
 
 DTLINE = b"Delivered-To: joe@m.host.example\n"
@@ -758,3 +759,33 @@ def test_a_notice_that_cannot_be_queued(user: User, queue: str, code: int) -> No
     user.write(".qmail", "|qreceipt joe@m.host.example\n")
 
     assert user.deliver(message=ASKED).code == code
+
+
+# ---- in the whole running system: workers under the owners' uids, the queue service ----
+
+@pytest.mark.root
+def test_lines_of_a_domains_owner_with_everything_running(system: "module.System") -> None:
+    system.add_domain("domain1.test", {"bob": "one"})
+    system.add_domain("domain2.test", {"bob": "two"})
+    system.dotqmail("domain1.test", "list", "|condredirect closed@domain1.test grep -q '^Subject: stop'\n"
+                                            "|forward bob@domain1.test bob@domain2.test\n")
+    system.dotqmail("domain1.test", "list-owner", "./Mailbox\n")
+    system.dotqmail("domain1.test", "closed", '|bouncesaying "This list is closed. (#5.7.1)" except grep -q "^Subject: go"\n')
+    system.start_all()
+    text = b"Subject: hi\n\nFrom here\n"
+
+    assert system.inject("ann@domain2.test", ["list@domain1.test"], text) == 0
+    one, = system.wait_for_mail("domain1.test", "bob")
+    two, = system.wait_for_mail("domain2.test", "bob")
+    for path, domain in ((one, b"domain1.test"), (two, b"domain2.test")):
+        lines = path.read_bytes().split(b"\n")
+        assert lines[:2] == [b"Return-Path: <domain1.test-list-owner@domain1.test>", b"Delivered-To: %s-bob@%s" % (domain, domain)]
+        assert b"Delivered-To: domain1.test-list@domain1.test" in lines
+        assert path.read_bytes().endswith(b"\n" + text)
+    assert re.search(r"delivery \d+: success: forward:_qp_\d+/did_0\+0\+2/\n", system.log())
+
+    assert system.inject("bob@domain2.test", ["list@domain1.test"], text.replace(b"hi", b"stop")) == 0
+    _, bounce = system.wait_for_mail("domain2.test", "bob", 2)
+    assert b"This list is closed. (#5.7.1)" in bounce.read_bytes()
+    assert re.search(r"delivery \d+: success: condredirect:_qp_\d+/did_0\+0\+1/\n", system.log())
+    assert re.search(r"delivery \d+: failure: This_list_is_closed\._\(#5\.7\.1\)/\n", system.log())
