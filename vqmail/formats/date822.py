@@ -9,6 +9,18 @@ def header(now: float) -> bytes:
     return b"%d %s %d %02d:%02d:%02d -0000" % (day, MONTHS[month - 1], year, hour, minute, second)
 
 
+def sent(now: float) -> bytes:
+    """`Sat, 21 Nov 2026 05:18:57 +0000`, of a message written here: what nobody's filter takes for strange."""
+    year, month, day, hour, minute, second, weekday = time.gmtime(now)[:7]
+    return b"%s, %02d %s %d %02d:%02d:%02d +0000" % (
+        DAYS[weekday], day, MONTHS[month - 1], year, hour, minute, second)
+
+
+def compact(now: float) -> bytes:
+    """`20261121051857`, for a Message-ID."""
+    return b"%d%02d%02d%02d%02d%02d" % time.gmtime(now)[:6]
+
+
 def zoned(when: time.struct_time) -> bytes:
     """`21 Nov 2026 06:18:57 +0100`: the local time `when`, which knows its offset (RFC 5322 3.3)."""
     year, month, day, hour, minute, second = when[:6]
