@@ -311,6 +311,34 @@ def test_a_message_that_comes_late_to_its_first_attempt_is_spoken_of_then(world:
     assert [(each[0], each[3]) for each in world.bouncer.told] == [(number, [(b"a@far.test", b"busy\n")])]
 
 
+def test_a_sender_hears_once_even_when_that_cannot_be_written_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(queue, "note_told_of_delay", full)
+    world.patience = 400
+    world.restart()
+    world.enter(b"s@x", b"a@far.test")
+    world.look()
+    world.remote.answer(b"Zbusy\n")
+    world.week()
+
+    assert len(world.bouncer.told) == 1
+
+
+def test_whom_nobody_wants_to_tell_is_asked_about_once(world: World) -> None:
+    world.patience = 400
+    world.restart()
+    world.bouncer.wanted = False
+    world.enter(b"s@x", b"a@far.test")
+    world.look()
+    world.remote.answer(b"Zbusy\n")
+    world.week()
+
+    assert len(world.bouncer.told) == 1
+    assert len(world.bouncer.sent) == 1
+
+
 def test_nobody_hears_of_a_delay_that_has_just_ended(world: World) -> None:
     world.patience = 400
     world.restart()
