@@ -58,7 +58,7 @@ TABLE = {
     b"popdomains": Setting("list", None, "checkpassword",
                            "`ip domain`: a login without a domain on that address of ours belongs to the domain"),
     b"qmqpservers": Setting("list", None, "qmqpc", "the addresses of the hosts that vq-qmqpc may hand messages to, "
-                            "each with `:port` if that is not 628; the next one is tried if there is no connection to one"),
+                            "each with `:port` if that is not 628; the next one is tried if one does not answer"),
     b"queuelifetime": Setting("number", 604800, "send", "how long a message is tried, in seconds"),
     b"queuewarn": Setting("number", 0, "send", "seconds after which the sender is told, once, that a message still "
                           "waits; 0: never"),
