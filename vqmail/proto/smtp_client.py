@@ -145,7 +145,8 @@ class Replies:
             self._lines += 1
             if self._lines > LINES_LIMIT:
                 raise Nonsense("a reply of more than %d lines" % LINES_LIMIT)
-            self._text = (self._text + line.translate(SHOWN) + b"\n")[:TEXT_LIMIT]
+            if len(self._text) < TEXT_LIMIT:
+                self._text = (self._text + line.translate(SHOWN))[:TEXT_LIMIT - 1] + b"\n"
             if mark != b"-":
                 reply = Reply(int(code), self._text)
                 self._text, self._lines = b"", 0

@@ -128,4 +128,4 @@ class Channel:
 def _why(error: Exception) -> str:
     """What ssl says, without where in its source it says it."""
     words = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
-    return str(words).replace("_", " ").lower()
+    return str(words).replace("_", " ").lower().rstrip(".")

@@ -320,7 +320,7 @@ def replies(received: bytes) -> "list[tuple[int, bytes]]":
     (b"250-a\r\n250", []),
     (b"250 " + b"x" * 4092 + b"\n", [(250, b"250 " + b"x" * 4092 + b"\n")]),
     (b"250-x\r\n" * 99 + b"250 y\r\n", [(250, b"250-x\n" * 99 + b"250 y\n")]),
-    (b"550-" + b"x" * 4000 + b"\n550 " + b"y" * 4000 + b"\n", [(550, b"550-" + b"x" * 4000 + b"\n550 " + b"y" * 991)]),
+    (b"550-" + b"x" * 4000 + b"\n550 " + b"y" * 4000 + b"\n", [(550, b"550-" + b"x" * 4000 + b"\n550 " + b"y" * 990 + b"\n")]),
 ])
 def test_replies(received: bytes, expected: "list[tuple[int, bytes]]") -> None:
     assert expected == replies(received)
