@@ -1,0 +1,30 @@
+"""What SMTP says with a number, QMTP and QMQP say with a letter."""
+
+import pytest
+
+from vqmail.formats import objection
+from vqmail.proto import reply
+
+
+@pytest.mark.parametrize(("said", "expected"), [
+    (objection.NO_GATEWAY, b"Dsorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),
+    (objection.NO_MAILBOX, b"Dsorry, no mailbox here by that name (#5.1.1)"),
+    (objection.BAD_MAIL_FROM, b"Dsorry, your envelope sender is in my badmailfrom list (#5.7.1)"),
+    (objection.TOO_BIG, b"Dsorry, that message size exceeds my databytes limit (#5.3.4)"),
+    (objection.LOOPING, b"Dtoo many hops, this message is looping (#5.4.6)"),
+    (objection.TOO_LONG, b"Dsyntax error, address too long (#5.5.4)"),
+    (objection.NO_QUEUE, b"Zqqt failure (#4.3.0)"),
+    (reply.CANNOT_LOOK, b"Zsorry, i cannot look for that mailbox now (#4.3.0)"),
+    (reply.TOO_MANY_RECIPIENTS, b"Ztoo many recipients, send the others in another message (#4.5.3)"),
+    (b"Dno\nway", b"Dno?way"),
+    (b"Zwait", b"Zwait"),
+    (b"what is this", b"Zhat is this"),
+    (b"", b"Z"),
+    (b"D" + b"x" * 1000, b"D" + b"x" * 400),
+])
+def test_letter(said: bytes, expected: bytes) -> None:
+    assert expected == reply.letter(said)
+
+
+def test_there_are_words_for_each_objection() -> None:
+    assert set(reply.OBJECTIONS) == {value for name, value in vars(objection).items() if name.isupper()}
