@@ -214,7 +214,6 @@ def test_a_resolv_conf_that_changes_is_read_anew(server: Server, control: pathli
     path.write_text("search far.test\n")
     monkeypatch.setattr(mx, "RESOLV_CONF", os.fsencode(path))
     monkeypatch.setattr(mx, "ONE_LOOKUP", 0.5)
-    monkeypatch.setattr(mx, "KEEP_TROUBLE", 0)
     names = mx.Names()
     with pytest.raises(codes.TryLater, match="there is no name server in /etc/resolv.conf"):
         targets(names, b"far.test")

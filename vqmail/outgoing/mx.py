@@ -29,7 +29,6 @@ TARGETS = 50                    # addresses in all
 ALIASES = 8                     # CNAMEs in a row
 KEEP = 3600                     # seconds an answer is believed at most
 KEEP_NOTHING = 60               # and an answer that there is nothing
-KEEP_TROUBLE = 10               # and that nobody answered
 CACHED = 1000                   # answers kept at once
 LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789-_."
 RESOLV_CONF = b"/etc/resolv.conf"
@@ -57,6 +56,9 @@ class Answer(Record):
     exists: bool
 
 
+NOT_ASKED = Answer([], 0, False)
+
+
 class Trouble(Exception):
     """DNS does not tell, for now."""
 
@@ -66,7 +68,7 @@ class Names:
 
     def __init__(self, resolver: "Asked | None" = None) -> None:
         self._resolver = resolver
-        self._cache: dict[tuple[bytes, bytes], tuple[float, Answer | Trouble]] = {}
+        self._cache: dict[tuple[bytes, bytes], tuple[float, Answer]] = {}
         self._ours = ours.Addresses()
 
     def targets(self, route: "Route") -> "list[Target]":
@@ -83,30 +85,21 @@ class Names:
         return search.mail_hosts(self._ours)
 
     def ask(self, name: bytes, kind: bytes, deadline: float) -> Answer:
-        """The answer for a name, from memory if it is fresh.  Trouble, too, is remembered for a while."""
+        """The answer for a name, from memory if it is fresh.  Trouble is not remembered: it may pass any moment."""
         now = time.monotonic()
-        known = self._cache.get((name, kind))
-        if known is None or known[0] <= now:
-            known = self._ask_anew(name, kind, now, deadline)
-        if isinstance(known[1], Trouble):
-            raise Trouble(*known[1].args)
-        return known[1]
-
-    def _ask_anew(self, name: bytes, kind: bytes, now: float, deadline: float) -> "tuple[float, Answer | Trouble]":
+        until, answer = self._cache.get((name, kind), (0.0, NOT_ASKED))
+        if until > now:
+            return answer
         seconds = min(ONE_LOOKUP, deadline - now)
         if seconds <= 0:
             raise Trouble("its names took longer than %d seconds" % PATIENCE)
         self._resolver = self._resolver or Resolver()
-        answer: Answer | Trouble
-        try:
-            answer = self._resolver.ask(name, kind, seconds)
-            keep = max(0, min(answer.ttl, KEEP if answer.records else KEEP_NOTHING))
-        except Trouble as error:
-            answer, keep = error.with_traceback(None), KEEP_TROUBLE
+        answer = self._resolver.ask(name, kind, seconds)
+        keep = max(0, min(answer.ttl, KEEP if answer.records else KEEP_NOTHING))
         if len(self._cache) >= CACHED:
             self._cache.clear()
-        self._cache[name, kind] = known = (time.monotonic() + keep, answer)
-        return known
+        self._cache[name, kind] = time.monotonic() + keep, answer
+        return answer
 
 
 class _Search:
