@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vqmail.formats import netstring, qmtp
 
-WIRE = b"13:5:hello,2:,,,3:yes,"
+WIRE = b"13:5:hello,2:,,,,3:yes,"
 
 
 def decoder(*pieces: bytes) -> netstring.Decoder:
