@@ -203,19 +203,27 @@ class Internet:
             lines.append(f'zone:\n  name: "{zone}"\n  zonefile: "{zone}"\n')
         (path / "nsd.conf").write_text("".join(lines))
         subprocess.run(["/usr/sbin/nsd-checkzone", "test", path / "test"], check=True, capture_output=True, timeout=60)
-        with (path / "log").open("wb") as log:
+        self._run_nsd()
+
+    def _run_nsd(self) -> None:
+        path = self.path / "nsd"
+        with (path / "log").open("ab") as log:
             self._nsd = subprocess.Popen([*self.switch.enter, "/usr/sbin/nsd", "-d", "-c", str(path / "nsd.conf")],
                                          stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         module.wait_until(lambda: self.resolves("ns.test"), "an answer of nsd")
 
+    def _stop_nsd(self) -> None:
+        if self._nsd is not None:               # it has children, for which nobody would wait if it were killed
+            self._nsd.terminate()
+            self._nsd.wait(60)
+            self._nsd = None
+
     def mend_dns(self, zone: str, records: str) -> None:
         """Give one of the broken zones its records."""
-        assert self._nsd is not None
-        name = next(iter(records.split()))
         (self.path / "nsd" / zone).write_text(f"$ORIGIN {zone}.\n$TTL 1\n@ IN SOA ns.test. root.test. 2 60 60 60 1\n"
                                               f"@ IN NS ns.test.\n{records}")
-        self._nsd.send_signal(signal.SIGHUP)
-        module.wait_until(lambda: self.resolves(f"{name}.{zone}"), f"an answer about {zone}")
+        self._stop_nsd()                        # told to read its files again, the old one would answer a while beside the new one
+        self._run_nsd()
 
     def resolves(self, name: str) -> bool:
         """Whether the C library finds an address of `name`."""
@@ -224,9 +232,7 @@ class Internet:
 
     def close(self) -> None:
         """Take it all away."""
-        if self._nsd is not None:               # it has children, for which nobody would wait if it were killed
-            self._nsd.terminate()
-            self._nsd.wait(60)
+        self._stop_nsd()
         for host in self.hosts:
             host.close()
 
@@ -262,3 +268,12 @@ class Vqmail(module.System):
     def retry(self) -> None:
         """Everything that waits is tried now."""
         self.processes["send"].send_signal(signal.SIGALRM)
+
+    def discard_queue(self) -> None:
+        """Throw away everything that waits."""
+        self.stop("send")
+        for part in ("mess", "todo", "intd", "info", "local", "remote", "bounce"):
+            for each in (self.home / "queue" / part).rglob("*"):
+                if each.is_file():
+                    each.unlink()
+        self.start_send()

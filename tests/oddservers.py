@@ -1,5 +1,6 @@
 """SMTP servers of which each does one thing that servers out there do, and keeps a record of who came with what."""
 
+import base64
 import socket
 import ssl
 import threading
@@ -29,7 +30,7 @@ class Server:
         self.letters: list[Letter] = []
         self.sessions: list[list[str]] = []
         self._listener = listener
-        self._open: set[socket.socket] = set()
+        self._open: set[Session] = set()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -37,6 +38,9 @@ class Server:
 
     def greet(self, session: "Session") -> "str | None":
         return f"220 {self.name} ESMTP"
+
+    def offers(self, session: "Session") -> "list[str]":
+        return [each for each in self.extensions if not (session.tls and each == "STARTTLS")]
 
     def mail(self, session: "Session") -> "str | None":
         return "250 2.1.0 ok"
@@ -66,11 +70,9 @@ class Server:
 
     def close(self) -> None:
         """Stop; hang up on all."""
-        for each in (self._listener, *self._open):
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:                     # it has hung up before
-                pass
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for each in list(self._open):
+            each.hang_up()
         for thread in self._threads:
             thread.join(60)
         self._listener.close()
@@ -81,14 +83,14 @@ class Server:
                 sock, peer = self._listener.accept()
             except OSError:                     # closed
                 return
-            self._open.add(sock)
-            thread = threading.Thread(target=self._serve, args=(sock, peer[0]))
+            sock.settimeout(120)
+            session = Session(self, sock, peer[0])
+            self._open.add(session)
+            thread = threading.Thread(target=self._serve, args=(session,))
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self, sock: socket.socket, client: str) -> None:
-        sock.settimeout(120)
-        session = Session(self, sock, client)
+    def _serve(self, session: "Session") -> None:
         self.sessions.append(session.lines)
         try:
             session.run()
@@ -96,7 +98,7 @@ class Server:
             pass
         finally:
             session.close()
-            self._open.discard(sock)
+            self._open.discard(session)
 
 
 class Session:
@@ -107,7 +109,7 @@ class Session:
         self.client = client
         self.lines: list[str] = []
         self.tls = False
-        self.user = ""
+        self.known = False
         self.sender = ""
         self.recipients: list[str] = []
         self._sock = sock
@@ -146,8 +148,15 @@ class Session:
             if not (step(rest) if step else self.say("502 5.5.2 what?")):
                 return
 
+    def hang_up(self) -> None:
+        """End it from another thread."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:                         # the client was faster
+            pass
+
     def _ehlo(self, argument: str) -> bool:
-        names = [self.server.name, *(each for each in self.server.extensions if not (self.tls and each == "STARTTLS"))]
+        names = [self.server.name, *self.server.offers(self)]
         return self.say("\r\n".join(f"250{'-' if each is not names[-1] else ' '}{each}" for each in names))
 
     def _helo(self, argument: str) -> bool:
@@ -259,6 +268,37 @@ class Tls(Server):
 
     def starttls(self, session: Session) -> bool:
         return session.say("220 2.0.0 go on") and session.encrypt(self._context)
+
+
+class Submission(Tls):
+    """Sends on for who has logged in over TLS; with `at_once` it speaks TLS from the start (port 465)."""
+
+    def __init__(self, listener: socket.socket, name: str, certificate: "tuple[object, object]", user: str, password: str,
+                 *, at_once: bool = False) -> None:
+        self._login = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        self._at_once = at_once
+        self.logins = 0
+        super().__init__(listener, name, certificate)
+
+    def greet(self, session: Session) -> "str | None":
+        if self._at_once:
+            session.encrypt(self._context)
+        return super().greet(session)
+
+    def offers(self, session: Session) -> "list[str]":
+        return [*super().offers(session), *(["AUTH PLAIN"] if session.tls else [])]
+
+    def auth(self, session: Session, argument: str) -> "str | None":
+        if not session.tls:
+            return "538 5.7.11 not in the clear"
+        if argument != f"PLAIN {self._login}":
+            return "535 5.7.8 wrong"
+        session.known = True
+        self.logins += 1
+        return "235 2.7.0 welcome"
+
+    def mail(self, session: Session) -> "str | None":
+        return "250 2.1.0 ok" if session.known else "530 5.7.0 who are you?"
 
 
 class Liar(Server):

@@ -41,6 +41,8 @@ liar IN MX 10 mail.liar
 mail.liar IN A 192.0.2.28
 impostor IN MX 10 mail.impostor
 mail.impostor IN A 192.0.2.29
+stranger IN MX 10 mail.stranger
+mail.stranger IN A 192.0.2.33
 mail.closed IN A 192.0.2.30
 mail.late IN A 192.0.2.31
 late IN MX 10 mail.late
@@ -112,14 +114,16 @@ class World:
         return host
 
     def _place_odd_servers(self) -> None:
-        self.far = self.net.host("far.test", *(f"192.0.2.{number}" for number in range(20, 33)), "2001:db8::26", "2001:db8::32")
+        self.far = self.net.host("far.test", *(f"192.0.2.{number}" for number in range(20, 34)), "2001:db8::26", "2001:db8::32")
         certificate = self.authority.certify("mail.tls.test")
+        nobody = internet.Authority(self.net.path / "nobody")
         for number, name, kind, *options in (
                 (20, "taker", oddservers.Server), (21, "greylist", oddservers.Greylist), (22, "refuse", oddservers.Refuses),
                 (23, "full", oddservers.Greets, "554 5.3.2 no room for anybody"),
                 (24, "busy", oddservers.Greets, "421 4.3.2 too many already"), (25, "dies", oddservers.Dies, 2),
                 (26, "tls", oddservers.Tls, certificate), (27, "garbage", oddservers.Liar, "220 2.0.0 go on"),
-                (28, "liar", oddservers.Liar, "454 4.7.0 no TLS today"), (29, "impostor", oddservers.Tls, certificate)):
+                (28, "liar", oddservers.Liar, "454 4.7.0 no TLS today"), (29, "impostor", oddservers.Tls, certificate),
+                (33, "stranger", oddservers.Tls, nobody.certify("mail.stranger.test"))):
             self.place(name, f"192.0.2.{number}", kind, *options)
         self.place("six", "2001:db8::26", oddservers.Server)
 
@@ -169,6 +173,12 @@ class World:
         """Wait until nothing is in any queue."""
         for name, host in self.hosts.items():
             module.wait_until(host.queue_is_empty, f"an empty queue on {name}")
+
+    def tidy(self) -> None:
+        """What a test that failed has left waiting is not to fail those that follow."""
+        for host in self.vqmail:
+            if not host.queue_is_empty():
+                host.discard_queue()
 
     def close(self) -> None:
         """Take it all away."""

@@ -5,6 +5,7 @@ import itertools
 import pathlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import typing
@@ -19,10 +20,16 @@ pytestmark = [pytest.mark.root, pytest.mark.peers, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> "typing.Iterator[World]":
+def only_world(tmp_path_factory: pytest.TempPathFactory) -> "typing.Iterator[World]":
     world = World(tmp_path_factory.mktemp("internet"))
     yield world
     world.close()
+
+
+@pytest.fixture
+def world(only_world: World) -> "typing.Iterator[World]":
+    yield only_world
+    only_world.tidy()
 
 
 # from each to each
@@ -163,6 +170,36 @@ def test_a_host_that_lies_about_starttls_gets_it_in_clear(world: World, name: st
     assert not world.is_taken(name, token).tls
 
 
+@pytest.fixture
+def proof(world: World) -> "typing.Iterator[World]":
+    """Hosts that must prove their names to a.test, by certificates of the test's authority."""
+    world.a.control("tlscafile", f"{world.authority.certificate}\n")
+    world.a.control("tlshosts", "tls.test\nimpostor.test\nstranger.test\ntaker.test\n")
+    yield world
+    world.a.control("tlshosts", "")
+
+
+def test_a_host_that_proves_its_name_gets_it(proof: World) -> None:
+    token = proof.token()
+    proof.a.send("bob@a.test", ["x@tls.test"], message(token))
+
+    assert proof.is_taken("tls", token).tls
+
+
+@pytest.mark.parametrize("name", ["impostor", "stranger", "taker"])
+def test_a_host_that_cannot_prove_its_name_gets_it_only_when_it_need_not(proof: World, name: str) -> None:
+    token, log = proof.token(), Log(proof.a)
+    proof.a.send("bob@a.test", [f"x@{name}.test"], message(token))
+    log.wait_for(r"deferral: [^\n]*\(#4\.7\.[05]\)/\n")
+
+    assert proof.servers[name].seen(token) == []
+
+    proof.a.control("tlshosts", "")
+    proof.a.retry()
+
+    assert proof.is_taken(name, token).recipients == [f"x@{name}.test"]
+
+
 # ways to a host
 
 @pytest.mark.parametrize("domain", ["two", "hole", "dual", "implicit", "cname", "mxcname"])
@@ -275,6 +312,27 @@ def test_each_sender_s_domain_has_its_own_address(world: World) -> None:
     world.a.control("outgoingip", "")
 
     assert clients == ["192.0.2.110", "192.0.2.10"]
+
+
+@pytest.mark.parametrize(("port", "at_once"), [(587, False), (465, True)])
+def test_a_smart_host_that_wants_a_password(world: World, port: int, at_once: bool) -> None:
+    relay = world.place("relay", "192.0.2.32", lambda listener, name: oddservers.Submission(
+        listener, name, world.authority.certify("mail.relay.test"), "ann", "se cret", at_once=at_once), port=port)
+    world.a.control("authsenders", f"ann@a.test:mail.relay.test:{port}|ann|se cret\n")
+    (world.a.home / "control/authsenders").chmod(0o640)
+    shutil.chown(world.a.home / "control/authsenders", group="qmail")
+    tokens = world.token(), world.token()
+    world.a.send("ann@a.test", ["x@taker.test"], message(tokens[0], sender="ann@a.test"))
+    world.a.send("bob@a.test", ["x@taker.test"], message(tokens[1]))
+    through_the_relay, directly = world.is_taken("relay", tokens[0]), world.is_taken("taker", tokens[1])
+    world.a.control("authsenders", "")
+    world.servers.pop("relay").close()
+
+    assert through_the_relay.tls
+    assert relay.logins == 1
+    assert directly.sender == "bob@a.test"
+    assert "se_cret" not in world.a.log()
+    assert "se cret" not in world.a.log()
 
 
 # bounces that come from elsewhere, and bounces of bounces
