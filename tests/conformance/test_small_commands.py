@@ -579,6 +579,32 @@ def test_datemail(inject: "typing.Callable[[str], User]") -> None:
     assert rest[4] == MESSAGE
 
 
+def test_mailsubj_sends(joe: User) -> None:
+    done = run(joe, ["mailsubj", "How are\nyou?", "ann@x.example", "Bob <bob@y.example>"], b"body\nFrom here\n",
+               {"QMAILUSER": "joe"})
+    head, _, body = joe.queued().partition(b"\n\n")
+    envelope = (joe.envelope() or b"").removesuffix(b"\0\0").split(b"\0")
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (envelope[0], sorted(envelope[1:])) == (b"Fjoe@host.test", [b"Tann@x.example", b"Tbob@y.example"])
+    assert b"\nSubject: How are you?\nTo: ann@x.example,\n  Bob <bob@y.example>" in head
+    assert body == b"body\nFrom here\n"
+
+
+def test_mailsubj_to_who_cannot_be_understood_sends_nothing(joe: User) -> None:
+    assert run(joe, ["mailsubj", "hi", "ann@x.example", "two words@y"]).returncode == 100
+    assert joe.envelope() is None
+
+
+def test_datemail_sends_with_one_date(joe: User) -> None:
+    done = run(joe, ["datemail", "-t", "-fjoe@host.test"], b"To: ann@x.example\n\nbody\n", {"TZ": "XXX-5:30"})
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert joe.envelope() == b"Fjoe@host.test\0Tann@x.example\0\0"
+    assert re.findall(rb"^Date: .*", joe.queued(), re.MULTILINE) == re.findall(rb"^Date: .* \+0530$", joe.queued(), re.MULTILINE)
+    assert joe.queued().count(b"\nDate: ") + joe.queued().startswith(b"Date: ") == 1
+
+
 # ---- qbiff ----
 
 class Login:
