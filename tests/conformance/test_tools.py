@@ -166,7 +166,7 @@ def test_messages_that_vanish_while_we_look_are_no_trouble(home: Home) -> None:
         numbers = [preprocessed(home, remote=b"Tbob@far.test\0") for _ in range(100)]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+@pytest.mark.root
 @pytest.mark.parametrize(("program", "words"), [
     ("vq-qread", b"vq-qread: must be root, or the user of vq-send, to read "),
     ("vq-qstat", b"vq-qstat: must be root, or in the queue's group, to read "),
@@ -385,7 +385,7 @@ def test_json_has_all_of_it(home: Home) -> None:
     assert json.loads(home.run(["vq-showctl", "--json", "me"]).stdout) == files["me"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+@pytest.mark.root
 def test_a_file_that_we_may_not_read_is_said_to_be_so(home: Home) -> None:
     home.control("authsenders", "@a.test:relay.test:587|joe|s3cret\n")
     (home.path / "control/authsenders").chmod(0o640)
@@ -405,7 +405,7 @@ def test_colours_of_problems_are_for_terminals_only(home: Home) -> None:
 
 # real users
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="real users are become")
+@pytest.mark.root
 def test_files_must_be_readable_for_their_readers(system) -> None:
     control = system.home / "control"
     modes = {"locals": 0o600, "helohost": 0o600, "defaulthost": 0o640, "bouncefrom": 0o666, "authsenders": 0o600}
@@ -424,7 +424,7 @@ def test_files_must_be_readable_for_their_readers(system) -> None:
     assert files["me"] == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="real users are become")
+@pytest.mark.root
 def test_what_vq_queue_queued_is_listed_and_what_vq_send_settled_too(system) -> None:
     system.control("virtualdomains", "")
     system.start_queue()

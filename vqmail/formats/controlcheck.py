@@ -11,6 +11,7 @@ SPAWNER = 120                   # deliveries of one kind at most: the spawners s
 ADDRESSES = (b"moreipme", b"notipme")
 PAIRS = (b"popdomains",)        # two words on a line
 FREE = (b"smtpgreeting",)       # a line of words
+MAY_BE_EMPTY = (b"doublebounceto",)
 SECRET = (b"authsenders", b"smtproutes")
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _of_bytes(text: bytes) -> "list[str]":
 def _of_line(name: bytes, text: bytes) -> "list[str]":
     value = controlfile.line(text)
     found = []
-    if not value:
+    if not value and name not in MAY_BE_EMPTY:
         found.append("its first line is empty, and that is what counts; remove the file for the default")
     elif value.startswith(b"#"):
         found.append("comments do not go into this file: its first line is its value")

@@ -11,9 +11,10 @@ as Postfix and msmtp read them.  Of what is accepted only these mean something:
     -f -r    the envelope sender; <> and nothing are the null sender
     -F       the full name        -t  recipients from the header, too        -I  -bi        -q  nothing to do
 
-msmtp's --from=ADDRESS and --read-recipients are -f and -t.
+msmtp's --from=ADDRESS and --read-recipients are -f and -t.  Recipients may stand in one word with commas between them.
 """
 
+from vqmail.formats import addresses, quoting
 from vqmail.record import Record
 
 FLAGS = b"cEGIiJmnsTtUvx"
@@ -65,7 +66,16 @@ def parse(words: "list[bytes]") -> Options:
     sender = given.get(b"f")
     if sender is not None and sender.startswith(b"<") and sender.endswith(b">"):
         sender = sender[1:-1]
-    return Options(mode, sender, given.get(b"F"), b"t" in given, recipients)
+    each = [one for word in recipients for one in _addresses(word)]
+    return Options(mode, sender, given.get(b"F"), b"t" in given, each)
+
+
+def _addresses(word: bytes) -> "list[bytes]":
+    """The addresses in one argument, which is a list in a crontab with MAILTO=ann,joe."""
+    if b"," not in word:
+        return [word]
+    found = addresses.parse(word).addresses
+    return [quoting.quote(each.local + b"@" + each.domain if each.at else each.local) for each in found]
 
 
 def _letters(letters: bytes, rest: "list[bytes]", given: "dict[bytes, bytes]") -> None:

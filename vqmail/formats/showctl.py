@@ -50,6 +50,8 @@ SENTENCES = {
     b"timeoutconnect": (b"A connection to another host may take %d seconds.", b"No connection succeeds."),
     b"timeoutremote": (b"Another host's answer may take %d seconds.", b"No answer of another host is waited for."),
     b"timeoutsmtpd": (b"An SMTP client may be silent for %d seconds.", b"An SMTP client may be silent for a second."),
+    b"tlscafile": (b"Certificates are proved by the authorities in %s.",
+                   b"Certificates are proved by the authorities that the system knows."),
     b"tlshosts": (b"Mail for %s goes over TLS with a certificate that proves its name.",
                   b"No host must prove its name to get mail."),
     b"virtualdomains": (b"Mail for a virtual domain goes to a user: %s.", b"There are no virtual domains."),

@@ -13,6 +13,7 @@ KNOWN = tuple(control.TABLE)
     (b"me", "line", b"host.test"),
     (b"me", "line", b"host.test\n\n\n"),
     (b"smtpgreeting", "line", b"host.test ESMTP no spam\n"),
+    (b"doublebounceto", "line", b"\n"),
     (b"databytes", "number", b"1000000\n"),
     (b"databytes", "number", b"0\n"),
     (b"locals", "list", b"# ours\n\na.test\n.b.test \n"),

@@ -42,6 +42,9 @@ from vqmail.formats.sendmailoptions import ALIASES, DELIVER, QUEUE, RUN, SMTP, O
     # the null sender
     ("-f <> joe@z", Options(DELIVER, b"", None, False, [b"joe@z"])),
     ("-f<bob@x> joe@z", Options(DELIVER, b"bob@x", None, False, [b"joe@z"])),
+    # cron with MAILTO=ann,joe@z
+    ("-i ann,joe@z,<bob@x>,", Options(DELIVER, None, None, False, [b"ann", b"joe@z", b"bob@x"])),
+    ('"a,b"@x', Options(DELIVER, None, None, False, [b'"a,b"@x'])),
     ("-bm joe@z", Options(DELIVER, None, None, False, [b"joe@z"])),
     ("-bs", Options(SMTP, None, None, False, [])),
     ("-b s", Options(SMTP, None, None, False, [])),
@@ -62,6 +65,7 @@ def test_an_empty_sender_is_the_null_sender() -> None:
 
 @pytest.mark.parametrize(("line", "text"), [
     ("-f", "-f needs a value"),
+    ("ann@x,joe@y@z", "no place for this: @z"),
     ("-bd", "-bd is not for this mailer: the daemon is vq-start, and vq-smtpd under a tcpserver"),
     ("-bd -q30m", "-bd is not for this mailer: the daemon is vq-start, and vq-smtpd under a tcpserver"),
     ("-bv joe@z", "-bv is not for this mailer: addresses are not verified here"),
