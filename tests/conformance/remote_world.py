@@ -27,7 +27,7 @@ from vqmail.outgoing import delivery, kept, mx
 class Names:
     def targets(self, route):
         return [mx.Target(address.encode(), name.encode()) for address, name in job["targets"]]
-world = json.loads(sys.argv[2])
+world = json.load(sys.stdin)
 before = os.listdir("/proc/self/fd")
 links = kept.Kept(world["idle"], world["uses"])
 for job in world["jobs"]:
@@ -221,9 +221,8 @@ class World:
             path = self.home.write(f"scratch/message{number}", message)
             made.append({"targets": targets, "message": str(path), "sender": "ann@a.test", "recipients": ["bob@x.test"]})
         uid, gid = support.single_ids()
-        done = subprocess.run([install.interpreter(), "-IS", "-c", WARM, str(self.home.path / "lib"),
-                               json.dumps({"idle": idle, "uses": uses, "jobs": made})],
-                              capture_output=True, timeout=100, check=False, user=uid, group=gid, extra_groups=[])
+        done = subprocess.run([install.interpreter(), "-IS", "-c", WARM, str(self.home.path / "lib")],
+                              input=json.dumps({"idle": idle, "uses": uses, "jobs": made}).encode(), capture_output=True, timeout=100, check=False, user=uid, group=gid, extra_groups=[])
         assert (done.returncode, done.stderr if log is not None else None) == (0, log)
         return [json.loads(each).encode("latin-1") for each in done.stdout.splitlines()]
 

@@ -25,7 +25,7 @@ FLOORS = {
 # Python's modules that only one file of a floor may import
 ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/passwords.py"},
            "_md5": {"store/passwords.py"}, "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
-           "binascii": {"proto/smtp_client.py"}, "hmac": {"proto/smtp_client.py"},
+           "binascii": {"proto/login.py"}, "hmac": {"proto/login.py"},
            "docopt": {"prog/%s.py" % each for each in ("qread", "qstat", "showctl", "tcpto", "tcpok")}}
 CALLED_ONLY_IN = {
     "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},

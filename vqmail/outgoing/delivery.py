@@ -16,6 +16,7 @@ from vqmail import codes
 from vqmail.formats import remotereport
 from vqmail.outgoing import connection, kept, message, reports, route, tcpto
 from vqmail.outgoing.reports import Verdict
+from vqmail.proto import replies
 from vqmail.proto import smtp_client as smtp
 from vqmail.store import control
 from vqmail.unix import log, tls
@@ -145,18 +146,13 @@ class _Delivery:
         self._give_time(link)
         try:
             event = self._converse(link, target, must)
-        except (connection.Lost, smtp.Nonsense) as error:
+        except (connection.Lost, replies.Nonsense) as error:
             link.connection.close()
             if used and session.stage == smtp.MAIL:
                 raise _Stale from None
             if session.securing:
                 raise _TlsBroken(str(error)) from None
-            duplicate = reports.DUPLICATE if link.critical else b""
-            if isinstance(error, smtp.Nonsense) and not link.critical:
-                report = reports.NONSENSE % (host, str(error).encode())
-            else:
-                report = reports.DIED % (host, duplicate)
-            return Verdict([], report, session.stage == smtp.SENT, True)
+            return self._broken(link, host, error)
         except BaseException:
             link.connection.close()
             raise
@@ -169,6 +165,17 @@ class _Delivery:
             raise _Stale
         self._links.keep(key, link)
         return verdict
+
+    def _broken(self, link: kept.Link, host: bytes, error: Exception) -> Verdict:
+        """What to say of a host that has hung up, or makes no sense."""
+        text_begun = link.session.stage == smtp.SENT
+        if isinstance(error, connection.Lost):
+            before = link.session.hung_up()
+            if before is not None:
+                return reports.done(host, before, self._text.size)
+        elif not link.critical:
+            return Verdict([], reports.NONSENSE % (host, str(error).encode()), text_begun, True)
+        return Verdict([], reports.DIED % (host, reports.DUPLICATE if link.critical else b""), text_begun, True)
 
     def _give_time(self, link: kept.Link) -> None:
         link.critical = False

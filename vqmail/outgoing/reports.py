@@ -3,6 +3,7 @@
 The first ones are qmail's, which people and programs look for in logs; where qmail has none the words say what to do.
 """
 
+from vqmail.proto import replies
 from vqmail.proto import smtp_client as smtp
 from vqmail.record import Record
 
@@ -41,7 +42,7 @@ NOT_OFFERED = {
 }
 
 
-def said(reply: smtp.Reply) -> bytes:
+def said(reply: replies.Reply) -> bytes:
     """What the host said, as the end of a report."""
     return b"Remote host said: " + reply.text if reply.text else b""
 
@@ -78,7 +79,7 @@ def done(host: bytes, event: smtp.Done, size: int) -> Verdict:
     return Verdict(recipients, report, final, True)
 
 
-def _recipient(host: bytes, reply: smtp.Reply) -> bytes:
+def _recipient(host: bytes, reply: replies.Reply) -> bytes:
     if reply.good:
         return b"r"
     return b"%s%s does not like recipient.\n%s" % (b"h" if reply.bad else b"s", host, said(reply))

@@ -10,22 +10,22 @@ receive() takes what the server sent, next_event() says what is to be done, and 
     Done            what became of the mail; give(mail) again if `reusable`
     Refused         nothing: the server will not have us; send GOODBYE and close
 
-A server that says what no server may say raises Nonsense.  One that hangs up is the driver's to notice; `stage` says
-how far it had come.
+A server that says what no server may say raises Nonsense.  One that hangs up is the driver's to notice: hung_up() tells
+whether it had said enough, and `stage` how far it had come.
 """
 
 from vqmail.formats import quoting
+from vqmail.proto import login, replies
 from vqmail.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from vqmail.proto.replies import Reply
+
     Steps = Generator["Record | None", "Reply", "Record"]
 
-LINE_LIMIT = 4096               # bytes of a line of a reply; 512 must be allowed                RFC 5321 4.5.3.1.5
-LINES_LIMIT = 100               # of one reply
-TEXT_LIMIT = 5000               # bytes kept of a reply
 GROUP = 50                      # commands sent before the first answer is read: their answers fit into any buffer
 
 # how far a session has come
@@ -37,30 +37,9 @@ DATA_COMMAND = b"DATA\r\n"
 RSET_COMMAND = b"RSET\r\n"
 CLOSING = 421                   # the server will hang up, whatever it was asked                 RFC 5321 3.8
 
-# what a report may show of a reply: it goes into logs and bounces
-SHOWN = bytes(each if each in b"\t\n" or 31 < each != 127 else ord("?") for each in range(256))
 
-
-class Nonsense(ValueError):
-    """The server does not speak SMTP, or says too much."""
-
-
-class Reply(Record):
-    """A reply; `text` is all its lines, codes included, each with a newline."""
-
-    __slots__ = ("code", "text")
-    code: int
-    text: bytes
-
-    @property
-    def good(self) -> bool:
-        """Whether it is a yes."""
-        return self.code // 100 == 2
-
-    @property
-    def bad(self) -> bool:
-        """Whether it is a no for ever."""
-        return self.code // 100 == 5
+class HungUp(Exception):
+    """Thrown into the session where it waits for a reply that will not come."""
 
 
 class Mail(Record):
@@ -103,7 +82,7 @@ class Done(Record):
 
     __slots__ = ("stage", "reply", "recipients")
     stage: int
-    reply: Reply
+    reply: "Reply"
     recipients: "list[Reply]"
 
 
@@ -111,46 +90,6 @@ NEED_DATA = NeedData()
 START_TLS = StartTls()
 READY = Ready()
 TEXT = Text()
-
-
-class Replies:
-    """Replies as they arrive, in pieces."""
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self._text = b""
-        self._lines = 0
-
-    def feed(self, data: bytes) -> None:
-        """Take what came from the server."""
-        self._buffer += data
-
-    def pending(self) -> bool:
-        """Whether something is there that nobody has looked at."""
-        return bool(self._buffer or self._lines)
-
-    def next(self) -> "Reply | None":
-        """The next reply, None if it is not complete.  Nonsense."""
-        while True:
-            line, found, rest = self._buffer.partition(b"\n")
-            if len(line) > LINE_LIMIT:
-                raise Nonsense("a line of more than %d bytes" % LINE_LIMIT)
-            if not found:
-                return None
-            self._buffer = rest
-            line = line.replace(b"\r", b"")
-            code, mark = line[:3], line[3:4]
-            if len(code) < 3 or not code.isdigit() or mark not in (b"", b" ", b"-"):                # RFC 5321 4.2
-                raise Nonsense("not a reply: %r" % line[:80])
-            self._lines += 1
-            if self._lines > LINES_LIMIT:
-                raise Nonsense("a reply of more than %d lines" % LINES_LIMIT)
-            if len(self._text) < TEXT_LIMIT:
-                self._text = (self._text + line.translate(SHOWN))[:TEXT_LIMIT - 1] + b"\n"
-            if mark != b"-":
-                reply = Reply(int(code), self._text)
-                self._text, self._lines = b"", 0
-                return reply
 
 
 class Session:
@@ -172,7 +111,7 @@ class Session:
         self._password = password
         self._encrypted = encrypted
         self._offers: dict[bytes, list[bytes]] = {}
-        self._replies = Replies()
+        self._replies = replies.Replies()
         self._output: list[bytes] = []
         self._event: Record | None = None
         self._mail: Mail | None = None
@@ -212,10 +151,19 @@ class Session:
         """The server stopped taking the message; it may have said why."""
         self._resume()
 
+    def hung_up(self) -> "Done | None":
+        """The server is gone.  What it said of the mail before that, if it was enough."""
+        self.reusable = False
+        try:
+            event = self._steps.throw(HungUp())
+        except HungUp:
+            return None
+        return event if isinstance(event, Done) else None
+
     # ---- what is to be done ----
 
     def next_event(self) -> Record:
-        """What is to be done next.  Nonsense."""
+        """What is to be done next.  replies.Nonsense."""
         while self._event is None:
             reply = self._replies.next()
             if reply is None:
@@ -259,7 +207,7 @@ class Session:
             reply = yield from self._ask(b"STARTTLS\r\n")
             if reply.code == 220:
                 if self._replies.pending():
-                    raise Nonsense("something between STARTTLS and the handshake")                  # RFC 3207 6
+                    raise replies.Nonsense("something between STARTTLS and the handshake")          # RFC 3207 6
                 yield START_TLS
                 self.stage = HELO
                 refused = yield from self._hello()                                                  # RFC 3207 4.2
@@ -289,23 +237,18 @@ class Session:
 
     def _login(self) -> "Generator[Record | None, Reply, Reply | None]":
         """The answer to the last word of it; None if there is no way that both sides know."""
-        known = self._offers.get(b"AUTH", [])
-        if b"PLAIN" in known:                                                                       # RFC 4616
-            reply = yield from self._ask(b"AUTH PLAIN %s\r\n" % _base64(b"\0%s\0%s" % (self._user, self._password)))
-            return reply
-        if b"LOGIN" in known:
-            reply = yield from self._ask(b"AUTH LOGIN\r\n")
-            for word in (self._user, self._password):
-                if reply.code == 334:
-                    reply = yield from self._ask(_base64(word) + b"\r\n")
-            return reply
-        if b"CRAM-MD5" in known:                                                                    # RFC 2195
-            reply = yield from self._ask(b"AUTH CRAM-MD5\r\n")
-            if reply.code == 334:
-                answer = _cram(self._user, self._password, reply.text[4:])
-                reply = yield from self._ask(answer + b"\r\n")
-            return reply
-        return None
+        reply = None
+        words = login.words(self._offers.get(b"AUTH", []), self._user, self._password)
+        line = next(words, None)
+        while line is not None:
+            reply = yield from self._ask(line + b"\r\n")
+            if reply.code != 334:                                                                   # RFC 4954 4
+                break
+            try:
+                line = words.send(reply.text[4:])
+            except StopIteration:               # it asks for more than there is
+                break
+        return reply
 
     # ---- a mail ----
 
@@ -315,7 +258,7 @@ class Session:
         self._whole = False
         limit = self._limit()
         if 0 < limit < mail.size:                                                                   # RFC 1870 6.1
-            return Done(SIZE, Reply(0, b"%d" % limit), [])
+            return Done(SIZE, replies.Reply(0, b"%d" % limit), [])
         begin = [RSET_COMMAND] if self._unclean else []
         commands = [*begin, self._mail_command(mail),
                     *[b"RCPT TO:<%s>\r\n" % quoting.quote(each) for each in mail.recipients], DATA_COMMAND]
@@ -341,7 +284,7 @@ class Session:
         if not self._whole:
             self.reusable = False
             if final.good:
-                raise Nonsense("yes to half a message")
+                raise replies.Nonsense("yes to half a message")
         return Done(SENT, final, recipients)
 
     def _mail_command(self, mail: Mail) -> bytes:
@@ -364,12 +307,25 @@ class Session:
             self._output += group
             for command in group:
                 self.stage = _stage(command)
-                answers.append((yield None))
+                try:
+                    answers.append((yield None))
+                except HungUp:
+                    if not _settled(answers[mail_at:], len(commands) - mail_at - 2):
+                        raise
+                    return answers
+                if answers[-1].code == CLOSING:
+                    break
             if answers[-1].code == CLOSING or (len(answers) > mail_at and not answers[mail_at].good):
                 break
         if len(answers) <= mail_at:             # RSET got a 421
             answers.append(answers[-1])
         return answers
+
+
+def _settled(answers: "list[Reply]", recipients: int) -> bool:
+    """Whether the answers to MAIL and RCPT say that there is nobody to whom the text could go."""
+    return bool(answers) and (not answers[0].good or (
+        len(answers) > recipients and not any(each.good for each in answers[1:])))
 
 
 def _stage(command: bytes) -> int:
@@ -384,20 +340,3 @@ def _offers(text: bytes) -> "dict[bytes, list[bytes]]":
         keyword, *parameters = line[4:].upper().replace(b"AUTH=", b"AUTH ").split() or [b""]
         found[keyword] = found.get(keyword, []) + parameters
     return found
-
-
-def _base64(data: bytes) -> bytes:
-    from binascii import b2a_base64             # only for the few hosts that log in
-
-    return b2a_base64(data, newline=False)
-
-
-def _cram(user: bytes, password: bytes, challenge: bytes) -> bytes:
-    from binascii import a2b_base64
-    from hmac import digest                     # hashlib costs milliseconds, and this way to log in is rare
-
-    try:
-        asked = a2b_base64(challenge)
-    except ValueError:
-        raise Nonsense("a challenge that is not base64") from None
-    return _base64(b"%s %s" % (user, digest(password, asked, "md5").hex().encode()))

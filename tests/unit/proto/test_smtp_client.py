@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vqmail.formats import wire
+from vqmail.proto import replies
 from vqmail.proto import smtp_client as smtp
 
 MAIL = smtp.Mail(b"ann@a.test", [b"bob@b.test"], 42, False)
@@ -268,8 +269,47 @@ def test_a_reply_before_the_end_of_the_text_is_the_answer_if_it_is_no() -> None:
     session.text_broken()
     session.receive(b"552 too large\r\n")
 
-    assert session.next_event() == smtp.Done(smtp.SENT, smtp.Reply(552, b"552 too large\n"), [smtp.Reply(250, b"250 ok\n")])
+    assert session.next_event() == smtp.Done(smtp.SENT, replies.Reply(552, b"552 too large\n"), [replies.Reply(250, b"250 ok\n")])
     assert not session.reusable
+
+
+@pytest.mark.parametrize(("received", "ending"), [
+    (b"", None),
+    (b"250 ok\r\n", None),
+    (b"250 ok\r\n250 ok\r\n", None),
+    (b"250 ok\r\n550 no\r\n", None),
+    (b"550 no\r\n", ("Done", smtp.MAIL, 550, [])),
+    (b"550 no\r\n503 no\r\n", ("Done", smtp.MAIL, 550, [])),
+    (b"250 ok\r\n550 no\r\n450 no\r\n", ("Done", smtp.RCPT, 450, [550, 450])),
+    (b"250 ok\r\n250 ok\r\n450 no\r\n", None),
+    (b"250 ok\r\n250 ok\r\n450 no\r\n354 go\r\n", None),
+])
+def test_what_was_said_before_it_hung_up(received: bytes, ending: object) -> None:
+    client = Client(smtp.Mail(b"", [b"a@b", b"c@d"], 1, False))
+    client.run(b"220 mx\r\n")
+    client.run(b"250-mx\r\n250 PIPELINING\r\n")
+    client.run(received)
+    client.last = client.session.hung_up()
+
+    assert ending == (client.ending() if client.last else None)
+    assert not client.session.reusable
+
+
+@pytest.mark.parametrize("received", [b"", b"220 mx\r\n", b"220 mx\r\n250 mx\r\n", b"554 no\r\n"])
+def test_hung_up_before_any_mail(received: bytes) -> None:
+    client = Client(MAIL)
+    client.run(received)
+
+    assert client.session.hung_up() is None
+
+
+def test_421_in_a_group_is_the_last_answer() -> None:
+    client = Client(MAIL)
+    client.run(b"220 mx\r\n")
+    client.run(b"250-mx\r\n250 PIPELINING\r\n")
+    client.run(b"250 ok\r\n421 bye\r\n")
+
+    assert client.ending() == ("Done", smtp.RCPT, 421, [421])
 
 
 def test_yes_to_half_a_message_is_nonsense() -> None:
@@ -277,7 +317,7 @@ def test_yes_to_half_a_message_is_nonsense() -> None:
     for server, _ in turns(HELO + ONE)[:-1]:
         client.run(server)
     client.session._whole = False
-    with pytest.raises(smtp.Nonsense):
+    with pytest.raises(replies.Nonsense):
         client.run(b"250 taken\r\n")
 
 
@@ -285,7 +325,7 @@ def test_what_comes_between_starttls_and_the_handshake_is_nonsense() -> None:
     client = Client(MAIL)
     client.run(b"220 mx\r\n")
     client.run(b"250-mx\r\n250 STARTTLS\r\n")
-    with pytest.raises(smtp.Nonsense):
+    with pytest.raises(replies.Nonsense):
         client.run(b"220 go\r\n250 mx\r\n")
 
 
@@ -293,14 +333,14 @@ def test_a_challenge_that_is_not_base64_is_nonsense() -> None:
     client = Client(MAIL, **LOGIN)
     client.run(b"220 mx\r\n")
     client.run(b"250-mx\r\n250 AUTH CRAM-MD5\r\n")
-    with pytest.raises(smtp.Nonsense):
+    with pytest.raises(replies.Nonsense):
         client.run(b"334 a\r\n")
 
 
 # ---- replies ----
 
-def replies(received: bytes) -> "list[tuple[int, bytes]]":
-    parser = smtp.Replies()
+def parsed(received: bytes) -> "list[tuple[int, bytes]]":
+    parser = replies.Replies()
     parser.feed(received)
     found = []
     while reply := parser.next():
@@ -323,7 +363,7 @@ def replies(received: bytes) -> "list[tuple[int, bytes]]":
     (b"550-" + b"x" * 4000 + b"\n550 " + b"y" * 4000 + b"\n", [(550, b"550-" + b"x" * 4000 + b"\n550 " + b"y" * 990 + b"\n")]),
 ])
 def test_replies(received: bytes, expected: "list[tuple[int, bytes]]") -> None:
-    assert expected == replies(received)
+    assert expected == parsed(received)
 
 
 @pytest.mark.parametrize("received", [
@@ -334,15 +374,15 @@ def test_replies(received: bytes, expected: "list[tuple[int, bytes]]") -> None:
     b"250-x\r\n" * 101,
 ])
 def test_what_is_no_reply_is_nonsense(received: bytes) -> None:
-    with pytest.raises(smtp.Nonsense):
-        replies(received)
+    with pytest.raises(replies.Nonsense):
+        parsed(received)
 
 
 @given(st.lists(st.sampled_from([b"2", b"5", b"0", b" ", b"-", b"\r", b"\n", b"\r\n", b"250 ", b"a", b"\x00", b"\xff"])).map(b"".join))
 def test_whatever_comes_is_a_reply_or_nonsense(received: bytes) -> None:
     try:
-        replies(received)
-    except smtp.Nonsense:
+        parsed(received)
+    except replies.Nonsense:
         pass
 
 
