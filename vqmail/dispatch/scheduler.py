@@ -223,10 +223,11 @@ class Scheduler:
             self.log.trouble("trouble writing", queue.split(b"info", one.number), error)
             self._arrivals.put_back(one.number)         # and all of it is tried again
             return
-        due = [None if each is None or each.done() else each.next_due for each in one.passes]
+        # already now: ALRM, and the end of this process, must find it while todo/N is still being removed
+        one.due = [None if each is None or each.done() else each.next_due for each in one.passes]
         one.passes = [None, None]
         one.waiting = None
-        self._remove_todo(one, lambda: self._wait(one, due))
+        self._remove_todo(one, lambda: self._wait(one, [*one.due]))
 
     # a message ends
 

@@ -612,6 +612,21 @@ def test_alrm_makes_everything_due(world: World) -> None:
     assert len(world.local.started) == 2
 
 
+def test_alrm_reaches_a_message_that_is_just_being_put_aside(world: World) -> None:
+    # its deferral is logged, so the postmaster may think that it waits; but todo/N is not removed yet
+    world.enter(b"s@x", b"a@here.test")
+    world.look()
+    ask, kept = world.cleaner.ask, []
+    world.cleaner.ask = lambda *request: kept.append(request)
+    world.local.answer(b"Zlater")
+    world.now += 5
+    world.it.retry_all(world.now)
+    ask(*kept.pop())
+    world.look()
+
+    assert len(world.local.started) == 2
+
+
 def test_mangled_reports_defer(world: World) -> None:
     world.enter(b"s@x", b"a@here.test")
     world.look()
