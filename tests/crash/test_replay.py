@@ -26,7 +26,7 @@ BUGS = {
                   "        pass\n    finally:\n        calls.close(number)\n\n\nclass FileSystem"),
     "file system": ("if self._syncfs(self.directory) != 0:", "if False:"),
     "bounce": ("    calls.fsync(number)\n\n\ndef link", "    pass\n\n\ndef link"),
-    "in place": ('temporary = path + b".tmp"', "temporary = path"),
+    "in place": ('temporary = temporary or path + b".tmp"', "temporary = path"),
 }
 
 
