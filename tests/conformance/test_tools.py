@@ -399,7 +399,7 @@ def test_colours_of_problems_are_for_terminals_only(home: Home) -> None:
     (home.path / "control/me").unlink()
     line = b"Problem: is missing; put the full name of this host into it.\n"
 
-    assert on_terminal(home, "vq-showctl", "me").endswith(b"\n\x1b[31m" + line + b"\x1b[0m")
+    assert on_terminal(home, "vq-showctl", "me").endswith(b"\n\x1b[31m" + line[:-1] + b"\x1b[0m\n")
     assert on_terminal(home, "vq-showctl", "me", NO_COLOR="1").endswith(b".\n" + line)
 
 

@@ -57,6 +57,7 @@ SENTENCES = {
     b"virtualdomains": (b"Mail for a virtual domain goes to a user: %s.", b"There are no virtual domains."),
     b"virtualroot": (b"The virtual domains are in %s.", b"There is no place for virtual domains."),
 }
+SAFE = bytes(each if each >= 32 and each != 127 else ord("_") for each in range(256))
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +75,13 @@ def text(name: bytes, meaning: str, values: "bytes | int | Sequence[bytes] | Non
     if isinstance(values, (bytes, int)):
         if SENTENCES.get(name) is None and isinstance(values, int):
             values = b"%d" % values
-        return b"%s %s\n" % (start, each % values if b"%" in each else each)
-    return start + b"\n" + b"".join([each % entry + b"\n" for entry in values])
+        return b"%s %s\n" % (start, safe(each % values if b"%" in each else each))
+    return start + b"\n" + b"".join([safe(each % entry) + b"\n" for entry in values])
+
+
+def safe(line: bytes) -> bytes:
+    """`line` without what moves a cursor."""
+    return line.translate(SAFE)
 
 
 def _literal(meaning: str) -> bytes:

@@ -83,14 +83,14 @@ def _everything(*, colours: bool) -> bytes:
         b", ".join([b"%s %d" % (user, uid) for user, (uid, _) in ids.items()]) or b"unknown",
         b", ".join([b"%s %d" % (user, gid) for user, (_, gid) in ids.items()]) or b"unknown")
     paragraphs = [_paragraph(inspection.look(name), colours=colours) for name in control.TABLE]
-    strangers = [paint.paint(b"%s: %s.\n" % (name, why.encode()), paint.YELLOW, wanted=colours)
+    strangers = [paint.paint(showctl.safe(b"%s: %s." % (name, why.encode())), paint.YELLOW, wanted=colours) + b"\n"
                  for name, why in inspection.strangers()]
     return b"\n".join([head, *paragraphs, *strangers])
 
 
 def _paragraph(found: inspection.Found, *, colours: bool) -> bytes:
-    problems = [paint.paint(b"Problem: %s.\n" % each.encode("utf-8", "replace"), paint.RED, wanted=colours)
-                for each in found.problems]
+    problems = [paint.paint(showctl.safe(b"Problem: %s." % each.encode("utf-8", "replace")), paint.RED, wanted=colours)
+                + b"\n" for each in found.problems]
     meaning = control.TABLE[found.name].meaning
     return showctl.text(found.name, meaning, found.values, default=not found.is_set) + b"".join(problems)
 

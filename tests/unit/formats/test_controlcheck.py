@@ -1,6 +1,7 @@
 """What is said of control files that do not mean what their writer meant."""
 
 import pytest
+from hypothesis import given, strategies as st
 
 from vqmail.formats import controlcheck
 from vqmail.store import control
@@ -105,3 +106,18 @@ def test_entries_show_no_passwords(name: bytes, entry: bytes, expected: bytes) -
 ])
 def test_strangers_are_explained(name: bytes, expected: str) -> None:
     assert controlcheck.stranger(name, KNOWN) == expected
+
+
+@given(st.sampled_from(KNOWN), st.one_of(st.binary(max_size=60), st.lists(
+    st.sampled_from([b"a.test", b":", b"|", b"\n", b" ", b"#", b"[", b"]", b"@", b"1.2.3.4", b"s3cret", b"\r", b"5"])).map(b"".join)))
+def test_whatever_the_text_faults_are_lines_without_passwords(name: bytes, text: bytes) -> None:
+    for each in controlcheck.faults(name, control.TABLE[name].kind, text):
+        assert each
+        assert "s3cret" not in each or name not in controlcheck.SECRET
+    for line in text.split(b"\n"):
+        controlcheck.shown(name, line)
+
+
+@given(st.binary(min_size=1, max_size=20))
+def test_whatever_the_name_of_a_stranger_there_is_something_to_say(name: bytes) -> None:
+    assert controlcheck.stranger(name, KNOWN)

@@ -1,6 +1,7 @@
 """Command lines of sendmail as real programs write them."""
 
 import pytest
+from hypothesis import given, strategies as st
 
 from vqmail.formats import sendmailoptions
 from vqmail.formats.sendmailoptions import ALIASES, DELIVER, QUEUE, RUN, SMTP, Options
@@ -80,3 +81,13 @@ def test_what_cannot_be_obeyed_is_refused(line: str, text: str) -> None:
         sendmailoptions.parse(line.encode().split())
 
     assert str(refused.value) == text
+
+
+@given(st.lists(st.one_of(st.binary(max_size=8), st.sampled_from([b"--", b"-f", b"-t", b"-", b"a@b,c", b"<>", b"-b"])), max_size=8))
+def test_whatever_the_words_it_is_options_or_a_value_error(words: "list[bytes]") -> None:
+    try:
+        found = sendmailoptions.parse(words)
+    except ValueError as refused:
+        assert str(refused)
+    else:
+        assert found.mode in (ALIASES, DELIVER, QUEUE, RUN, SMTP)
