@@ -20,9 +20,10 @@ json.dump({"argv": sys.argv[1:], "env": {each: os.environ[each] for each in name
 WHO = {"user": support.SINGLE[0], "group": support.SINGLE[1], "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-@pytest.fixture
-def stubbed(home: Home) -> Home:
-    """A home whose vq-inject says what it is asked."""
+@pytest.fixture(scope="module")
+def stubbed(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home whose vq-inject says what it is asked; nobody here changes it."""
+    home = support.make_home(tmp_path_factory.mktemp("host") / "home")
     home.write("bin/vq-inject", STUB, 0o755)
     return home
 
