@@ -284,7 +284,7 @@ def test_silence_after_the_final_dot_may_be_a_duplicate(world: World) -> None:
 
 def test_a_host_that_does_not_take_the_text(world: World) -> None:
     world.home.control("timeoutremote", "1\n")
-    world.serve([*HELLO, *MAIL, "DATA", b"354 go\r\n", lambda peer: time.sleep(5)])
+    world.serve([*HELLO, *MAIL, "DATA", b"354 go\r\n", lambda peer: time.sleep(3), CLOSE])
 
     assert world.send(b"x" * 30_000_000) == DIED
 
@@ -443,6 +443,33 @@ def test_tls_older_than_1_2_is_none(world: World, authority: Authority) -> None:
     world.home.control("tlscafile", str(authority.file) + "\n")
 
     assert world.send().startswith(b"ZConnected to 127.0.0.1 but TLS failed: ")
+
+
+def test_tls_from_the_first_byte(world: World, authority: Authority) -> None:
+    server = world.serve([authority.context("DNS:other.test"), *HELLO, *TAKE, *TAKE])
+
+    assert [TAKEN] * 2 == world.send_all((ONE, b"1\n"), (ONE, b"2\n"), smtps=True)
+    world.close()
+    assert [(each.tls, len(each.texts)) for each in server.peers] == [(True, 2)]
+
+
+def test_tls_from_the_first_byte_or_not_at_all(world: World) -> None:
+    server = world.serve([b"220 mx\r\n", CLOSE])
+    said = world.send_all((ONE, b"x\n"), smtps=True)[0]
+
+    assert said.startswith(b"ZConnected to 127.0.0.1 but TLS failed: ")
+    assert len(server.peers) == 1
+
+
+def test_tls_from_the_first_byte_and_a_name_to_prove(world: World, authority: Authority) -> None:
+    world.home.control("tlscafile", str(authority.file) + "\n")
+    world.home.control("tlshosts", "mx1.x.test\nmx2.x.test\n")
+    one, other = two(world, [[authority.context("DNS:mx2.x.test"), *HELLO, *TAKE]],
+                     [[authority.context("DNS:mx2.x.test"), *HELLO, *TAKE]])
+
+    assert [TAKEN_BY_2] == world.send_all((BOTH, b"x\n"), smtps=True)
+    world.close()
+    assert one.peers[0].texts == []
 
 
 # ---- AUTH ----

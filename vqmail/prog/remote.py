@@ -23,8 +23,8 @@ here with CR LF.  A message without a final newline gets one.  SIZE, PIPELINING,
 are used where the host offers them.  A host that takes a message at less than 1000 bytes a second, or
 needs three times control/timeoutremote for its answers, is given up for now.
 
-Nothing is written to descriptor 2 when that is the same as 1, as under qmail-rspawn: it would stand
-in the report.
+Nothing is written to descriptor 2 when that is the same pipe or file as 1, as under qmail-rspawn: it
+would stand in the report.
 
 CONTROL FILES
             authsenders, helohost, moreipme, notipme, outgoingip, smtproutes, timeoutconnect,
@@ -80,7 +80,7 @@ def _set_log_aside() -> "int | None":
         report, log = calls.fstat(1), calls.fstat(2)
     except OSError:                             # one of them is closed
         return None
-    if (report.st_dev, report.st_ino) != (log.st_dev, log.st_ino):
+    if (report.st_dev, report.st_ino) != (log.st_dev, log.st_ino) or calls.isatty(2):
         return None
     aside = calls.dup(2)
     fd.move(2, calls.open(b"/dev/null", calls.O_WRONLY | calls.O_CLOEXEC))
