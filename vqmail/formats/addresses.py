@@ -193,8 +193,8 @@ def _add(text: bytes, element: "list[Token]", found: List) -> None:
         right = kinds.index(RIGHT)
         raise _malformed(text, element[min(right + 1, len(element) - 1)][1], "a comma missing before this")
     inside = element[left + 1:-1]
-    # joe@there <joe@there> is one address; joe@there Mary <mary@there> would lose Joe
-    if AT in kinds[:left] and _written(text, element[:left]) != _written(text, inside):
+    # joe@there <joe@there> and 'joe@there' <joe@there> are one; joe@there Mary <mary@there> would lose Joe
+    if AT in kinds[:left] and _written(text, element[:left]).strip(b"'") != _written(text, inside):
         raise _malformed(text, element[0][1], "a comma missing, or quotes around the name")
     found.addresses.append(_address(text, inside, element[left][2]))
 
