@@ -256,6 +256,16 @@ class Dies(Server):
         return "250 2.0.0 taken" if sum(each.sender == letter.sender for each in self.letters) >= self._times else None
 
 
+class OneEach(Server):
+    """Has enough of a client after one message."""
+
+    def mail(self, session: Session) -> "str | None":
+        if sum(line.upper().startswith("MAIL") for line in session.lines) > 1:
+            session.say("421 4.7.0 one message each")
+            return None
+        return "250 2.1.0 ok"
+
+
 class Tls(Server):
     """STARTTLS with a certificate."""
 

@@ -43,6 +43,10 @@ impostor IN MX 10 mail.impostor
 mail.impostor IN A 192.0.2.29
 stranger IN MX 10 mail.stranger
 mail.stranger IN A 192.0.2.33
+oneeach IN MX 10 mail.oneeach
+mail.oneeach IN A 192.0.2.34
+allfull IN MX 10 mail.full
+allbusy IN MX 10 mail.busy
 mail.closed IN A 192.0.2.30
 mail.late IN A 192.0.2.31
 late IN MX 10 mail.late
@@ -114,7 +118,7 @@ class World:
         return host
 
     def _place_odd_servers(self) -> None:
-        self.far = self.net.host("far.test", *(f"192.0.2.{number}" for number in range(20, 34)), "2001:db8::26", "2001:db8::32")
+        self.far = self.net.host("far.test", *(f"192.0.2.{number}" for number in range(20, 35)), "2001:db8::26", "2001:db8::32")
         certificate = self.authority.certify("mail.tls.test")
         nobody = internet.Authority(self.net.path / "nobody")
         for number, name, kind, *options in (
@@ -125,6 +129,7 @@ class World:
                 (28, "liar", oddservers.Liar, "454 4.7.0 no TLS today"), (29, "impostor", oddservers.Tls, certificate),
                 (33, "stranger", oddservers.Tls, nobody.certify("mail.stranger.test"))):
             self.place(name, f"192.0.2.{number}", kind, *options)
+        self.place("oneeach", "192.0.2.34", oddservers.OneEach)
         self.place("six", "2001:db8::26", oddservers.Server)
 
     def place(self, name: str, address: str, kind: "type", *options: object, port: int = 25) -> oddservers.Server:

@@ -138,6 +138,15 @@ def test_a_host_that_greets_with_a_refusal_is_passed_over(world: World, name: st
     assert len(world.servers[name].sessions) == before + 1
 
 
+@pytest.mark.parametrize(("domain", "greeting"), [("allfull", "554_5.3.2_no_room"), ("allbusy", "421_4.3.2_too_many")])
+def test_when_all_greet_with_a_refusal_the_mail_waits(world: World, domain: str, greeting: str) -> None:
+    token, log = world.token(), Log(world.a)
+    world.a.send("bob@a.test", [f"x@{domain}.test"], message(token))
+    log.wait_for(rf"deferral: [^\n]*{greeting}")
+
+    assert world.bounces(world.a, "bob", token) == []
+
+
 def test_a_host_that_dies_after_the_final_dot_gets_it_again(world: World) -> None:
     token, log = world.token(), Log(world.a)
     world.a.send("bob@a.test", ["x@dies.test"], message(token))
@@ -150,6 +159,40 @@ def test_a_host_that_dies_after_the_final_dot_gets_it_again(world: World) -> Non
     world.is_taken("dies", token)
 
     assert len(world.servers["dies"].seen(token)) == 3
+
+
+# connections that are kept for the next message
+
+def test_the_next_message_to_a_host_uses_the_same_connection(world: World) -> None:
+    tokens = [world.token() for _ in range(5)]
+    before = len(world.servers["taker"].sessions)
+    for token in tokens:
+        world.a.send("bob@a.test", ["x@taker.test"], message(token))
+        world.is_taken("taker", token)
+    used = world.servers["taker"].sessions[before:]
+
+    assert len(used) < len(tokens)
+
+
+def test_who_has_enough_after_one_message_is_called_again_at_once(world: World) -> None:
+    tokens, log = [world.token() for _ in range(5)], Log(world.a)
+    for token in tokens:
+        world.a.send("bob@a.test", ["x@oneeach.test"], message(token))
+        world.is_taken("oneeach", token)
+
+    assert "deferral" not in log.text()
+
+
+def test_a_host_that_was_started_anew_meanwhile_is_called_again_at_once(world: World) -> None:
+    log = Log(world.a)
+    for _ in range(3):
+        token = world.token()
+        world.place("closed", "192.0.2.30", oddservers.Server)
+        world.a.send("bob@a.test", ["x@[192.0.2.30]"], message(token))
+        world.is_taken("closed", token)
+        world.servers.pop("closed").close()
+
+    assert "deferral" not in log.text()
 
 
 # TLS
