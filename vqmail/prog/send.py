@@ -131,7 +131,7 @@ class Dispatcher:
             self._obey(self._signals.pop(0), int(now))
         wait = self._scheduler.run(int(now))
         if self._scheduler.exiting():
-            return 1.0
+            return 0.0 if self._scheduler.quiet() else 1.0      # nothing that runs: nothing to wait for
         times = [self._look_at - monotonic, self._sweep_at - monotonic]
         return min(times if wait is None else [*times, wait])
 
