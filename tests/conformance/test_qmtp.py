@@ -336,13 +336,11 @@ def test_killed_clients_leave_nothing_under_way(world: World) -> None:
 @pytest.mark.peers
 @pytest.mark.parametrize("wire", [
     WIRE,
-    qmtp(b"\rSubject: x\r\n\r\nx\r\n", b"a@b.test", b"bob@example.test"),
     WIRE + qmtp(b"\nx", b"a@b.test", b"x@elsewhere.test") + WIRE,
     qmtp(b"\nx\n", b"a@b.test", b"ANN@EXAMPLE.TEST"),
-    b"EHLO x\r\n",
 ])
 def test_mailfront_answers_with_the_same_letters(cold: World, wire: bytes) -> None:
-    # one recipient each: mailfront answers a message, not its recipients
+    # one recipient each, for mailfront answers a message, not its recipients; it does not know lines that end in CR LF
     ours = run(cold, wire)
     queue = cold.home.write("scratch/any", "#!/bin/sh\ncat >/dev/null; cat <&1 >/dev/null\n", 0o755)
     theirs = subprocess.run(["/usr/sbin/qmtpfront-qmail"], input=wire, capture_output=True, check=False, timeout=60, env={
