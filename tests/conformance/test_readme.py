@@ -2,8 +2,10 @@
 
 import pathlib
 import re
+import socket
 import subprocess
 
+import oddservers
 import pytest
 from supervised import Supervised
 from system import wait_until
@@ -13,9 +15,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = [pytest.mark.root, pytest.mark.peers]
 
 
-def commands() -> "list[str]":
-    """The indented lines of the chapter about the first domain."""
-    chapter = (ROOT / "README.md").read_text().partition("## Your first domain")[2].partition("\n## ")[0]
+def commands(about: str = "Your first domain") -> "list[str]":
+    """The indented lines of a chapter."""
+    chapter = (ROOT / "README.md").read_text().partition(f"## {about}")[2].partition("\n## ")[0]
     return [line.strip() for line in chapter.split("\n") if line.startswith("    ")]
 
 
@@ -61,3 +63,39 @@ def test_the_first_domain_works_as_the_readme_says(tmp_path: pathlib.Path) -> No
         wait_until(lambda: len(list(bob.glob("Maildir/[nc]*/*"))) == 2, "the message to sales@")
     finally:
         running.stop()
+
+
+def test_mail_goes_out_as_the_readme_says(tmp_path: pathlib.Path) -> None:
+    place = let_everybody_in(tmp_path)
+    home = place / "vqmail"
+    subprocess.run(["make", "setup", "check-setup", f"VQHOME={home}"], cwd=ROOT, check=True, capture_output=True)
+    (home / "control/me").write_text("host.test\n")
+    names = place / "sbin", place / "lib"
+    for each in names:
+        each.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sink = oddservers.Server(listener, "sink.test")
+        (home / "control/smtproutes").write_text(f":127.0.0.1:{listener.getsockname()[1]}\n")
+        running = Supervised(home)
+        running.start()
+        try:
+            for line in commands("Mail out"):
+                script = line.replace("/var/vqmail", str(home)).replace("/usr/", f"{place}/")
+                if "| sendmail" in script:
+                    script = f"export PATH={names[0]}:$PATH; {script}; {script.replace('| ', f'| {names[1]}/')}"
+                done = subprocess.run(["sh", "-e"], input=script, cwd=home, text=True, capture_output=True, check=False,
+                                      timeout=60)
+
+                assert (done.returncode, done.stderr) == (0, ""), script
+                if "| sendmail" in line:
+                    wait_until(lambda: len(sink.taken("Subject: test")) == 2, "both messages")
+            shown = subprocess.run([home / "bin/vq-showctl"], capture_output=True, text=True, check=True).stdout
+        finally:
+            running.stop()
+            sink.close()
+
+    assert [(each.sender, each.recipients) for each in sink.letters] == [("bob@domain1.com", ["somebody@example.net"])] * 2
+    for name in ("smtproutes", "authsenders", "outgoingip", "tlshosts"):
+        chapter = shown.partition(f"\n{name}:")[2].partition("\n\n")[0]
+        assert "Default" not in chapter, name
+        assert "Problem" not in chapter, chapter
