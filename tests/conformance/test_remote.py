@@ -667,6 +667,18 @@ def test_a_kept_connection_that_is_good_for_nothing_is_replaced(world: World, en
     assert [each.texts for each in server.peers] == [[b"1\r\n.\r\n"], [b"2\r\n.\r\n"]]
 
 
+@pytest.mark.parametrize("more", [b"250 ok\r\n250 ok\r\n354 go\r\n250 taken, too\r\n", b"2", b"421 bye\r\n"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_what_a_host_said_unasked_is_no_answer_to_the_next_message(world: World, authority: Authority, more: bytes, *,
+                                                                   tls: bool) -> None:
+    begin = secure(authority, "DNS:mx1.x.test") if tls else HELLO
+    server = world.serve([*begin, *TAKE[:-1], TAKE[-1] + more], [*begin, *TAKE])
+
+    assert [TAKEN] * 2 == world.send_all((ONE, b"1\n"), (ONE, b"2\n"))
+    world.close()
+    assert [each.texts for each in server.peers] == [[b"1\r\n.\r\n"], [b"2\r\n.\r\n"]]
+
+
 def test_a_kept_connection_that_dies_with_a_message_is_not_replaced(world: World) -> None:
     server = world.serve([*HELLO, *TAKE, *TAKE[:-1], CLOSE], [*HELLO, *TAKE])
 

@@ -92,6 +92,8 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither hung up nor said anything unasked."""
+        if self._channel is not None and self._channel.pending():
+            return False
         self._socket.setblocking(False)
         try:
             self._socket.recv(1, _socket.MSG_PEEK)

@@ -102,7 +102,7 @@ class Session:
     def __init__(self, helo: bytes, *, tls: bool = True, must: bool = False, user: bytes = b"", password: bytes = b"",
                  encrypted: bool = False) -> None:
         self.stage = GREETING
-        self.reusable = False
+        self._fit = False
         self.securing = False                   # TLS was begun, and nothing was heard in it yet
         self._helo = helo
         self._tls = tls
@@ -119,6 +119,12 @@ class Session:
         self._whole = False                     # all of the text was sent
         self._steps = self._session()
         next(self._steps)                       # to the point where it waits for the greeting
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another mail may be given.  Not to a server that said more than it was asked: the rest would be taken
+        for its answers to that mail."""
+        return self._fit and not self._replies.pending()
 
     # ---- what the driver says ----
 
@@ -153,7 +159,7 @@ class Session:
 
     def hung_up(self) -> "Done | None":
         """The server is gone.  What it said of the mail before that, if it was enough."""
-        self.reusable = False
+        self._fit = False
         try:
             event = self._steps.throw(HungUp())
         except HungUp:
@@ -169,7 +175,7 @@ class Session:
             if reply is None:
                 return NEED_DATA
             if reply.code == CLOSING:
-                self.reusable = False
+                self._fit = False
             self._event = self._steps.send(reply)
         return self._event
 
@@ -224,7 +230,7 @@ class Session:
             reply = yield from self._login()
             if reply is None or not reply.good:
                 return Refused(AUTH, reply)
-        self.reusable = True
+        self._fit = True
         return None
 
     def _hello(self) -> "Generator[Record | None, Reply, Refused | None]":
@@ -277,12 +283,14 @@ class Session:
             return Done(RCPT, recipients[-1], recipients)
         if go_ahead is None or go_ahead.code != 354:
             return Done(DATA, go_ahead or answers[-1], recipients)
+        if self._replies.pending():
+            raise replies.Nonsense("an answer to the message before the message")
         self.stage = SENT
         yield TEXT
         final = yield None
         self._unclean = False
         if not self._whole:
-            self.reusable = False
+            self._fit = False
             if final.good:
                 raise replies.Nonsense("yes to half a message")
         return Done(SENT, final, recipients)

@@ -116,6 +116,10 @@ class Channel:
         except OSError as error:
             raise Failed(_why(error)) from None
 
+    def pending(self) -> bool:
+        """Whether something came from the peer that decrypt() has not looked at."""
+        return bool(self._in.pending or self._object.pending())
+
     def leave(self) -> bytes:
         """What to send before hanging up."""
         try:

@@ -211,6 +211,36 @@ def test_a_mail_that_was_refused_is_reset_before_the_next() -> None:
     assert client.ending() == ("Done", smtp.SENT, 250, [250])
 
 
+def test_answers_that_nobody_asked_for_are_not_for_the_next_mail() -> None:
+    client = Client(MAIL)
+    for server, _ in turns(HELO + ONE + "S: 250 ok\nS: 250 ok\nS: 354 go\nS: 250 taken\n"):
+        client.run(server)
+
+    assert client.ending() == ("Done", smtp.SENT, 250, [250])
+    assert not client.session.reusable
+
+
+def test_half_an_answer_that_nobody_asked_for_is_not_for_the_next_mail() -> None:
+    client = Client(MAIL)
+    for server, _ in turns(HELO + ONE):
+        client.run(server)
+    assert client.session.reusable
+    client.session.receive(b"2")
+
+    assert not client.session.reusable
+
+
+def test_an_answer_to_the_text_before_the_text_is_nonsense() -> None:
+    client = Client(MAIL)
+    client.run(b"220 mx\r\n")
+    client.run(b"250-mx\r\n250 PIPELINING\r\n")
+
+    with pytest.raises(replies.Nonsense):
+        client.run(b"250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n")
+    assert "TEXT" not in client.said
+    assert client.session.stage == smtp.DATA
+
+
 def test_421_after_a_mail_ends_the_connection() -> None:
     client = Client(MAIL)
     for server, _ in turns(HELO + ONE.replace("250 taken", "421 taken nothing")):
