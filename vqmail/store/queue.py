@@ -137,7 +137,8 @@ class Entry:
 
 
 def commit(entries: "list[Entry]", file_system: "durable.FileSystem | None") -> "list[tuple[Entry, Refused | None]]":
-    """Queue all of `entries`, with two syncs of `file_system` for all of them, or with fsyncs for each.
+    """Queue all of `entries`, with two syncs of `file_system` for all of them, or with fsyncs for each: also when the
+    file system is busy with what others write.
 
     Returns each with None when it is on the disk and its files are closed, or with why it is not; then nothing of
     it is left.
@@ -145,11 +146,11 @@ def commit(entries: "list[Entry]", file_system: "durable.FileSystem | None") -> 
     outcome: list[tuple[Entry, Refused | None]] = []
     named = _each(entries, Entry.name_mess, outcome)
     try:
-        if file_system is None:
+        if file_system is not None and named and not file_system.busy:
+            file_system.sync()
+        else:
             for entry in named:
                 entry.seal()
-        elif named:
-            file_system.sync()
         queued = _each(named, Entry.name_todo, outcome)
         if queued:
             durable.sync_dir(TODO)              # one flush; whatever the batch, one directory

@@ -14,6 +14,7 @@ thrown away and the caller says "later".
 """
 
 import errno
+import time
 
 from vqmail.unix import calls, fd
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+SLOW = 0.1                      # seconds; a sync that takes longer waits for what others wrote
+WHILE = 10.0                    # seconds for which that is expected to go on
 # What open says where O_TMPFILE is unknown: the file system, an old kernel.
 NO_ANONYMOUS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
@@ -101,7 +104,8 @@ def sync_dir(directory: bytes) -> None:
 class FileSystem:
     """A whole file system, to be synced at once: many files and names for the price of one flush.
 
-    syncfs(2) reports write errors since Linux 5.8; then everything written since the last sync has failed.
+    syncfs(2) reports write errors since Linux 5.8; then everything written since the last sync has failed.  It waits
+    for what everybody has written: `busy` is whether that was much lately, so that a file is sooner synced alone.
     """
 
     def __init__(self, directory: bytes) -> None:
@@ -110,11 +114,21 @@ class FileSystem:
         self.directory = calls.open(directory, calls.O_RDONLY | calls.O_DIRECTORY | calls.O_CLOEXEC)
         self._syncfs = CDLL(None, use_errno=True).syncfs
         self._errno = get_errno
+        self._busy_until = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether the last syncs took too long to be about our files only."""
+        return time.monotonic() < self._busy_until
 
     def sync(self) -> None:
         """Return when all that was written to the file system before is on the disk; OSError if it is not."""
+        began = time.monotonic()
         if self._syncfs(self.directory) != 0:
             raise OSError(self._errno(), "syncfs")
+        ended = time.monotonic()
+        if ended - began > SLOW:
+            self._busy_until = ended + WHILE
 
 
 def sync_fd(number: int) -> None:
