@@ -160,6 +160,37 @@ def test_what_runs_is_finished_when_vq_send_is_gone(home: support.Home, hosts) -
     it.process.stderr.close()
 
 
+def test_a_courier_holds_neither_end_of_the_channel_to_vq_send(home: support.Home, hosts) -> None:
+    """Or vq-send would not see that vq-rspawn was killed, and a courier that was taken over could forge reports."""
+    spawner = Spawner(home)
+    spawner.ask(0, b"ann@silent.test")
+    hosts["silent.test"].asked.wait(60)
+    courier, = spawner.couriers()
+    links = [os.readlink(f"/proc/{courier}/fd/{each}") for each in (0, 1)]
+    spawner.process.kill()
+    said = spawner.process.stdout.read()
+    hosts["silent.test"].may.set()
+    system.wait_until(lambda: not os.path.exists(f"/proc/{courier}"), "the end of the courier")
+    for each in (spawner.process.stdin, spawner.process.stdout, spawner.process.stderr):
+        each.close()
+    spawner.process.wait(60)
+
+    assert links == ["/dev/null", "/dev/null"]
+    assert said == b""
+
+
+def test_a_qmailremote_gets_the_message_and_the_report_and_no_other_descriptor(home: support.Home) -> None:
+    program = home.write("remote", '#!/usr/bin/python3 -IS\nimport os\nopen_now = os.listdir("/proc/self/fd")\n'
+                         'os.write(1, b"r\\0K%s\\0" % " ".join(open_now).encode())\n', 0o755)
+    it = Spawner(home, QMAILREMOTE=str(program))
+    try:
+        text = it.send(9, b"joe@far.test")
+    finally:
+        it.close()
+
+    assert text == b"\x09K0 1 2 3"              # 3 is the directory that it lists
+
+
 @pytest.mark.parametrize(("script", "report"), [
     ('printf "r\\0Ktaken: $*, %s\\n\\0" "$(grep -c Subject)"', b"Ktaken: far.test s@x joe@Far.Test, 1\n"),
     ('printf "hno such user\\n\\0DGiving up\\n\\0"', b"Dno such user\nGiving up\n"),

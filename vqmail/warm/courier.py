@@ -23,6 +23,7 @@ PROGRAM = b"QMAILREMOTE"
 
 def serve(sock: "socket") -> None:
     """Do jobs from `sock` until its other end is closed.  Never returns."""
+    _let_go_of_channel()
     names = mx.Names()
     connections = kept.Kept(IDLE, USES)
     for left in range(JOBS - 1, -1, -1):
@@ -36,6 +37,14 @@ def serve(sock: "socket") -> None:
             break                               # whoever asked is gone
     connections.close()
     calls._exit(codes.OK)
+
+
+def _let_go_of_channel() -> None:
+    """0 and 1 are vq-rspawn's: vq-send is to hear from nobody else, and to see it when vq-rspawn is gone."""
+    null = calls.open(b"/dev/null", calls.O_RDWR | calls.O_CLOEXEC)
+    calls.dup2(null, 0, inheritable=True)
+    calls.dup2(null, 1, inheritable=True)
+    calls.close(null)
 
 
 def _next(sock: "socket", connections: kept.Kept) -> "tuple[bytes, list[int]]":
