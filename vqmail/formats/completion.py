@@ -1,5 +1,7 @@
 """What vq-inject does to a field of addresses: each is completed, and long lines are broken (QMAIL interface 15.1).
 
+A field in which there is nothing to complete stays as it is, for it may be signed, unless a line is longer than LINE.
+
     joe                     joe@DEFAULTHOST
     joe@cs+                 joe@cs.PLUSDOMAIN
     joe@cs                  joe@cs.DEFAULTDOMAIN
@@ -8,7 +10,8 @@
 
 from vqmail.record import Record
 
-WIDTH = 78                      # RFC 5322 2.1.1
+WIDTH = 78                      # RFC 5322 2.1.1: what a line should have at most ...
+LINE = 998                      # ... and what it must
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +35,8 @@ class Hosts(Record):
         if domain.startswith(b"["):
             return domain
         if domain.endswith(b"+"):
-            return domain[:-1] + b"." + self.plus
+            stem = domain[:-1]
+            return stem + (b"." if stem and not stem.endswith(b".") else b"") + self.plus
         return domain if b"." in domain else domain + b"." + self.domain
 
     def envelope(self, address: "Address") -> bytes:
@@ -41,13 +45,13 @@ class Hosts(Record):
 
 
 def rewrite(text: bytes, found: "List", hosts: Hosts, column: int) -> bytes:
-    """The value `text`, parsed as `found`, with each address completed, and no line longer than WIDTH if it can be
-    broken after a comma.  All other bytes stay.  It begins in column `column`."""
+    """The value `text`, parsed as `found`, with each address completed, and then no line longer than WIDTH if it can
+    be broken after a comma.  All other bytes stay.  It begins in column `column`."""
     edits: list[Edit] = [(each, each + 1, b",") for each in found.semicolons]
     for each in found.addresses:
         edits += _completion(each, hosts)
     first, *others = text.split(b"\n")
-    if not edits and column + len(first) <= WIDTH and all(len(each) <= WIDTH for each in others):
+    if not edits and column + len(first) <= LINE and all(len(each) <= LINE for each in others):
         return text
     edits.sort()
     return _fold(_pieces(text, edits, found.commas), column)

@@ -23,9 +23,9 @@ An argument is one address as in an envelope, without quotes; `Name <address>` i
 HEADER      Bcc, Resent-Bcc, Content-Length and Return-Path are taken away; a Return-Path is the sender if there is no
             -f.  Addresses in To, Cc, Apparently-To, Reply-To, From, Sender, Errors-To, Return-Receipt-To and their
             Resent- forms are completed: without a host they get @DEFAULTHOST, hosts that end in + get PLUSDOMAIN in its
-            place, hosts without a dot .DEFAULTDOMAIN; source routes go.  All else in them stays, but long lists are
-            broken after a comma, and several To, Cc or Reply-To are made one.  Date, Message-ID, From, and a Cc if
-            there is neither To nor Cc, are put on top if they are missing.
+            place, hosts without a dot .DEFAULTDOMAIN; source routes go.  Fields that were complete stay as they are;
+            others get lines of at most 78 bytes, broken after commas.  Several To, Cc or Reply-To are made one.  Date,
+            Message-ID, From, and a Cc if there is neither To nor Cc, are put on top if they are missing.
 
             The header may end in a line that is no field, without an empty line.  If recipients come from the header
             and such a line hides some of them the message is refused.  Lines may end in CR LF; if those of the header
