@@ -14,7 +14,7 @@ from vqmail.formats import objection
 from vqmail.prog import qmqpd, qmtpd
 from vqmail.store import reception, transfer
 
-GOOD = {qmtpd: b"3:\nx\n,7:a@b.com,20:5:x@y.z,9:here@b.co,,", qmqpd: b"35:3:\nx\n,7:a@b.com,5:x@y.z,9:here@b.co,,"}
+GOOD = {qmtpd: b"3:\nx\n,7:a@b.com,20:5:x@y.z,9:here@b.co,,", qmqpd: b"36:3:\nx\n,7:a@b.com,5:x@y.z,9:here@b.co,,"}
 PIECES = st.sampled_from([b"0:,", b"1:\n,", b"2:\nx,", b"5:x@y.z,", b"7:a@b.com,", b"20:", b",", b":", b"9", b"2147483648:",
                           b"\n", b"3:a\0b,", b"17:5:x@y.z,5:x@y.z,,"])
 
