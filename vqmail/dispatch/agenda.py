@@ -31,6 +31,14 @@ class Agenda:
         """All messages are due now."""
         self._due[channel][:] = [(now, number) for _, number in self._due[channel]]
 
+    def none_after(self, when: int, now: int) -> None:
+        """The clock was set back to `now`: all that is due later than `when` is due then, and trouble is over soon."""
+        for due in self._due:
+            due[:] = [(min(each, when), number) for each, number in due]
+            heapq.heapify(due)
+        self._later = [(min(each, now + retry.TROUBLE), serial, what) for each, serial, what in self._later]
+        heapq.heapify(self._later)
+
     def in_a_while(self, what: "Callable[[], None]") -> None:
         """There was trouble: try `what` again when that may be over."""
         self._serial += 1

@@ -48,7 +48,8 @@ class Message:
     `due` is, for each channel, when it is to be tried next; None when all its recipients are done.
     """
 
-    __slots__ = ("birth", "due", "failed", "gone", "number", "passes", "reborn", "sender", "told", "waiting")
+    __slots__ = ("birth", "due", "failed", "gone", "number", "passes", "reborn", "sender", "told", "tries",
+                 "waiting")
 
     def __init__(self, number: int, birth: int, sender: "bytes | None") -> None:
         self.number = number
@@ -57,6 +58,7 @@ class Message:
         self.waiting: queue.Waiting | None = None
         self.due: list[int | None] = [None, None]
         self.passes: list[Pass | None] = [None, None]
+        self.tries = [0, 0]                     # passes begun in this life of vq-send, since the clock last jumped
         self.told = False                       # the sender knows that it waits, or does not want to
         self.failed = False                     # somebody is to hear of it by a bounce
         self.gone = False                       # todo/N and info/N are removed; mess/N is about to be

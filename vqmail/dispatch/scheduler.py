@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from vqmail.store.rewrite import Rules
 
 AT_ONCE = 16                    # recipients of a message that is tried straight from todo/
+DAY = 86_400                    # longer than any wait: for 400 days of age it is less
+DOUBTED = 2                     # attempts that a message too old by a clock that jumped gets before its last one
+DOUBTED_WAIT = 3600             # and the seconds between them at most
 
 
 class Scheduler:
@@ -39,6 +42,7 @@ class Scheduler:
         self._arrivals = arrivals.Arrivals(self._messages)
         self._jobs = 0
         self._now = 0                           # as run() was told last
+        self._doubt = 0                         # when the clock jumped: the age of what was there then may be wrong
         self.obey(rules, bouncer, lifetime, patience)
 
     def obey(self, rules: "Rules", bouncer: "Bouncer", lifetime: int, patience: int) -> None:
@@ -77,6 +81,19 @@ class Scheduler:
             self._deliveries.fill()
         when = self._agenda.next([channel for channel in (0, 1) if self._spawners[channel].free()])
         return max(when - now, 0) if when is not None and self._jobs < limit else None
+
+    def clock_moved(self, expected: int, now: int) -> None:
+        """The clock says `now` and should say `expected`.  After a jump ahead, what looks too old gets some attempts
+        before its last one; after one back nothing waits until the clock has caught up."""
+        self.log.say(sendlog.alert("the clock has jumped, or vq-send did not run: it is %d seconds %s" % (
+            abs(now - expected), "later than the last time I looked" if now > expected else "earlier than before")))
+        if now > expected:
+            self._doubt = expected
+        else:
+            self._agenda.none_after(now + DAY, now)
+        for one in self._messages.values():
+            one.tries = [0, 0]
+            one.due = [None if each is None else min(each, now + DAY) for each in one.due]
 
     def retry_all(self, now: int) -> None:
         """ALRM: everything is due now."""
@@ -160,9 +177,15 @@ class Scheduler:
 
     def _pass(self, one: Message, channel: int, recipients: "list[Recipient]", now: int) -> None:
         age = now - one.birth
+        one.tries[channel] += 1
+        next_due = retry.next_attempt(one.birth, now, channel)
+        dying = age > self._lifetime
+        if dying and one.birth <= self._doubt and one.tries[channel] <= DOUBTED:
+            dying = False
+            next_due = min(next_due, now + DOUBTED_WAIT)
         one.passes[channel] = each = Pass(
-            one, channel, recipients, retry.next_attempt(one.birth, now, channel),
-            dying=age > self._lifetime, late=0 < self._patience <= age <= self._lifetime and not one.told)
+            one, channel, recipients, next_due, dying=dying,
+            late=0 < self._patience <= age <= self._lifetime and not one.told)
         self._jobs += 1
         self._deliveries.add(each)
 
@@ -208,7 +231,7 @@ class Scheduler:
         for channel in (0, 1):
             when = due[channel]
             if when is not None:
-                self._postpone(one, channel, min(when, self._now + 86_400))      # a clock that was set back
+                self._postpone(one, channel, min(when, self._now + DAY))      # a clock that was set back
         if due == [None, None]:
             self._leave(one)
 

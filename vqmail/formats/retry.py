@@ -5,9 +5,10 @@ TROUBLE = 123                   # seconds until trouble with a file of the queue
 
 
 def next_attempt(birth: int, now: int, channel: int) -> int:
-    """The time of the attempt after the one that starts at `now`."""
+    """The time of the attempt after the one that starts at `now`; of a message from the future, which came before the
+    clock was set back, it is as of one that came now."""
     age = max(now - birth, 0)
-    return birth + (_root(age) + SKIP[channel]) ** 2
+    return now - age + (_root(age) + SKIP[channel]) ** 2
 
 
 def _root(number: int) -> int:

@@ -33,7 +33,7 @@ import _signal
 import time
 
 from vqmail import codes
-from vqmail.dispatch import bouncer, scheduler, spawner, sweeper
+from vqmail.dispatch import bouncer, clock, scheduler, spawner, sweeper
 from vqmail.formats import sendlog
 from vqmail.store import control, queue, rewrite
 from vqmail.unix import calls, fd, lock, log, loop, trigger
@@ -42,6 +42,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
+MUTEX = queue.QUEUE + b"/lock/sendmutex"
 LOOK = 1500                     # seconds between two looks into todo/ if nobody pulls the trigger
 
 
@@ -50,7 +51,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
     calls.umask(0o077)
     try:
         calls.chdir(queue.QUEUE)
-        mutex = lock.hold(queue.QUEUE + b"/lock/sendmutex")
+        mutex = lock.hold(MUTEX)
     except BlockingIOError:
         raise _cannot_start("vq-send is already running") from None
     except OSError as error:
@@ -89,6 +90,7 @@ class Dispatcher:
         rules, bounces, lifetime, patience = self._settings()
         self._scheduler = scheduler.Scheduler(rules, spawners, cleaner, bounces, lifetime, patience)
         self._sweeper = sweeper.Sweeper()
+        self._clock = clock.Clock(MUTEX, time.monotonic())
         self._trigger = -1
         self._look_at = self._sweep_at = 0.0
 
@@ -111,6 +113,7 @@ class Dispatcher:
             self._write_log()
             self._loop.turn(patience)
         each.stop()
+        self._note_time()
         while not self._cleaner.idle():
             self._loop.turn(None)
         each.log.say(b"status: exiting\n")
@@ -120,9 +123,13 @@ class Dispatcher:
     def _turn(self) -> "float | None":
         now = time.time()
         monotonic = time.monotonic()
+        jump = self._clock.moved(now, monotonic)
+        if jump is not None:
+            self._scheduler.clock_moved(*jump)
         if monotonic >= self._look_at:
             self._look_at = monotonic + LOOK
             self._scheduler.look()
+            self._note_time()
         if monotonic >= self._sweep_at:
             self._sweep_at = monotonic + sweeper.EVERY
             for number in self._sweeper.dead(now, monotonic):
@@ -134,6 +141,12 @@ class Dispatcher:
             return 0.0 if self._scheduler.quiet() else 1.0      # nothing that runs: nothing to wait for
         times = [self._look_at - monotonic, self._sweep_at - monotonic]
         return min(times if wait is None else [*times, wait])
+
+    def _note_time(self) -> None:
+        try:
+            self._clock.note()
+        except OSError as error:
+            self._scheduler.log.trouble("unable to utime", MUTEX, error)
 
     def _obey(self, number: int, now: int) -> None:
         if number == _signal.SIGTERM:
