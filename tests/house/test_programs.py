@@ -18,7 +18,7 @@ MAY_LOAD = {"fcntl": "locks", "select": "deadlines", "_socket": "local services"
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_bin_is_five_lines_that_differ_in_one_word(name: str) -> None:
+def test_bin_is_a_few_lines_that_differ_in_one_word(name: str) -> None:
     path = ROOT / "bin" / name
     expected = install.tree_script(PROGRAMS[name])
 

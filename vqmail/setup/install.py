@@ -83,7 +83,8 @@ def script(module: str, library: str, python: str) -> str:
 
 TREE_SCRIPT = """\
 #!/usr/bin/python3 -IS
-import sys; sys.path.insert(0, __file__.rpartition("/bin/")[0])
+import sys; tree = __file__.rpartition("/bin/")[0]; sys.path.insert(0, tree)
+sys.path.append(tree + "/.venv/lib/python%d.%d/site-packages" % sys.version_info[:2])
 from vqmail.{module} import main
 from vqmail.unix.chain import launch
 launch(main)
