@@ -96,4 +96,4 @@ def _packed(address: bytes) -> bytes:
 
 def _complain(error: "OSError | ValueError", length: int) -> None:
     why = (isinstance(error, OSError) and error.strerror) or str(error)
-    log.line(b"vq-remote", b"cannot use %s: %s; run setup check" % (vqhome.path(FILES[length]), why.encode()))
+    log.line(b"vq-remote", b"cannot use %s: %s; run make check-setup" % (vqhome.path(FILES[length]), why.encode()))

@@ -82,7 +82,8 @@ def _messages(*, json: bool, colours: bool) -> "Iterator[bytes]":
     except PermissionError:
         raise codes.TryLater("must be root, or the user of vq-send, to read %s" % queue.QUEUE.decode()) from None
     except OSError as error:
-        raise codes.TryLater("cannot read the queue: %s; run setup check" % error) from None
+        raise codes.TryLater("cannot read %s: %s; make check-setup says what is missing" % (
+            queue.QUEUE.decode(), error.strerror)) from None
     progress = terminal.Progress()
     messages = pending = size = 0
     for number in numbers:

@@ -58,7 +58,8 @@ def _counts(*, json: bool) -> bytes:
     except PermissionError:
         raise codes.TryLater("must be root, or in the queue's group, to read %s" % queue.QUEUE.decode()) from None
     except OSError as error:
-        raise codes.TryLater("cannot read the queue: %s; run setup check" % error) from None
+        raise codes.TryLater("cannot read %s: %s; make check-setup says what is missing" % (
+            queue.QUEUE.decode(), error.strerror)) from None
     if json:
         return jsonline.encode({b"messages": messages, b"todo": todo}) + b"\n"
     return b"messages in queue: %d\nmessages in queue but not yet preprocessed: %d\n" % (messages, todo)

@@ -55,7 +55,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
     except BlockingIOError:
         raise _cannot_start("vq-send is already running") from None
     except OSError as error:
-        raise _cannot_start("unable to open mutex: %s: run setup check" % error) from None
+        raise _cannot_start("unable to open mutex: %s: run make check-setup" % error) from None
     try:
         return Dispatcher(env).run()
     except codes.Failure as failure:

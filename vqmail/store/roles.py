@@ -21,7 +21,7 @@ def ids(role: bytes) -> "tuple[int, int]":
     try:
         owner = calls.stat(path)
     except OSError as error:
-        raise codes.TryLater("cannot look at %s: %s; run setup check" % (path.decode(), error.strerror)) from None
+        raise codes.TryLater("cannot look at %s: %s; run make check-setup" % (path.decode(), error.strerror)) from None
     return owner.st_uid, owner.st_gid
 
 

@@ -53,7 +53,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     try:
         listener = listen()
     except OSError as error:
-        raise codes.TryLater("cannot listen: %s; is run/ there and ours? run setup check" % error) from None
+        raise codes.TryLater("cannot listen: %s; is run/ there and ours? run make check-setup" % error) from None
     chain.make_resident(registry.programs())
     gc.collect()
     gc.freeze()
