@@ -63,10 +63,10 @@ def test_without_a_table_mail_goes_out_all_the_same(folder: pathlib.Path, capfd:
 
     assert not tcpto.skip(b"203.0.113.9", 10000)
     assert capfd.readouterr().err.split("\n") == [
-        f"vq-remote: cannot use {folder}/tcpto: No such file or directory; run setup check",
-        f"vq-remote: cannot use {folder}/tcpto6: No such file or directory; run setup check",
+        f"vq-remote: cannot use {folder}/tcpto: No such file or directory; run make check-setup",
+        f"vq-remote: cannot use {folder}/tcpto6: No such file or directory; run make check-setup",
         "vq-remote: cannot forget the hosts that timed out: No such file or directory",
-        f"vq-remote: cannot use {folder}/tcpto: No such file or directory; run setup check",
+        f"vq-remote: cannot use {folder}/tcpto: No such file or directory; run make check-setup",
         ""]
     assert list(folder.iterdir()) == []
 
@@ -79,7 +79,7 @@ def test_who_holds_the_lock_stops_nobody(folder: pathlib.Path, monkeypatch: pyte
         tcpto.failed(b"203.0.113.9", 10000)
         assert not tcpto.skip(b"203.0.113.9", 10000)
 
-    assert capfd.readouterr().err == f"vq-remote: cannot use {folder}/tcpto: locked for 0 seconds; run setup check\n"
+    assert capfd.readouterr().err == f"vq-remote: cannot use {folder}/tcpto: locked for 0 seconds; run make check-setup\n"
     assert (folder / "tcpto").read_bytes() == bytes(1024)
 
 
