@@ -83,6 +83,16 @@ def test_owners_alias_and_extension_files_are_obeyed(two: module.System) -> None
     assert len(two.wait_for_mail("domain2.test", "bob")) == 1
 
 
+def test_a_bounce_to_the_owner_of_a_virtual_list_reaches_him(two: module.System) -> None:
+    two.dotqmail("domain1.test", "list", "&nobody-here@domain2.test\n")
+    two.dotqmail("domain1.test", "list-owner", "&bob@domain1.test\n")
+    two.inject("a@far.test", ["list@domain1.test"], MESSAGE)
+    bounce, = two.wait_for_mail("domain1.test", "bob")
+
+    assert b"\nTo: list-owner@domain1.test\n" in bounce.read_bytes()
+    assert b"\n<nobody-here@domain2.test>:\n" in bounce.read_bytes()
+
+
 def test_without_its_service_the_filter_defers_and_nothing_is_lost(two: module.System) -> None:
     two.stop("virtmailfilter")
     two.inject("a@far.test", ["bob@domain1.test"], MESSAGE)

@@ -540,6 +540,30 @@ def test_owner(user: User, files: "list[str]", sender: bytes, expected: bytes) -
     assert user.read("newsender") == expected + b"\n"
 
 
+@pytest.mark.parametrize(("files", "expected"), [
+    ([".qmail-list-owner"], b"list-owner@v.example"),
+    ([".qmail-list-owner", ".qmail-list-owner-default"], b"list-owner-@v.example-@[]"),
+])
+def test_owner_in_a_virtual_domain_is_the_address_that_people_know(user: User, files: "list[str]", expected: bytes) -> None:
+    """joe-list-owner@v.example would come back as joe-joe-list-owner, for which there is no file."""
+    control = user.world.installation.path / "control/virtualdomains"
+    user.world.installation.control("virtualdomains", "v.example:joe\nother.example:joe-list\n")
+    user.write(".qmail-list", "ann@far.example\n|echo \"$NEWSENDER\" >newsender\n")
+    for each in files:
+        user.write(each, "&joe\n")
+    try:
+        code = user.deliver(b"list", sender=b"s@far", domain=b"v.example").code
+        control.unlink()
+        control.mkdir()                         # a control file that cannot be read: nobody guesses
+        unreadable = user.deliver(b"list", sender=b"s@far", domain=b"v.example").code
+    finally:
+        control.rmdir()
+
+    assert (code, unreadable) == (0, 111)
+    assert user.envelope() == b"F%s\0Tann@far.example\0\0" % expected
+    assert user.read("newsender") == expected + b"\n"
+
+
 # ---- loops ----
 
 @pytest.mark.parametrize(("line", "code"), [

@@ -20,6 +20,10 @@ ENVIRONMENT all of it is handed to the programs, and USER, HOME, LOCAL, RECIPIEN
             NEWSENDER, DEFAULT, DTLINE, RPLINE, UFLINE as qmail-command(8) has them; newlines in them are `_`
             QMAILQUEUE  queues what is forwarded instead of vq-queue
 
+CONTROL FILES
+            locals virtualdomains, only where there is a -owner file: NEWSENDER is LOCAL-owner@HOST then, without the
+            prefix of a virtual domain
+
 EXIT        0   delivered
             100 no such mailbox, a loop, wrong usage, or a program said so (100, 64, 65, 70, 76, 77, 78, 112)
             111 later, for any other reason
@@ -34,7 +38,7 @@ import time
 from vqmail import codes
 from vqmail.formats import date822, deliveryenv, dotqmail, header
 from vqmail.record import Record
-from vqmail.store import home, maildir, mbox, submit
+from vqmail.store import home, maildir, mbox, rewrite, submit
 from vqmail.unix import calls, chain, child, fd, log
 
 TYPE_CHECKING = False
@@ -142,7 +146,9 @@ def _prepare(delivery: Delivery, default: "bytes | None") -> None:
         delivery.dash, delivery.ext, delivery.local, delivery.domain, delivery.sender)
     if sender not in (b"", b"#@[]") and home.has(delivery.home, dash, ext, b"-owner"):
         verp = home.has(delivery.home, dash, ext, b"-owner-default")
-        delivery.newsender = b"%s-owner-@%s-@[]" % (local, domain) if verp else b"%s-owner@%s" % (local, domain)
+        # the address that people know: with the prefix of a virtual domain a bounce to it would get one more
+        known = rewrite.Rules().strip_prefix(b"%s-owner@%s" % (local, domain))
+        delivery.newsender = b"%s-@%s-@[]" % (known[:-len(domain) - 1], domain) if verp else known
     env = dict(delivery.env)
     env.pop(b"DEFAULT", None)
     env.update(deliveryenv.variables(delivery.user, delivery.home, local, ext, domain, sender))

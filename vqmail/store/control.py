@@ -45,7 +45,7 @@ TABLE = {
     b"helohost": Setting("line", ME, "remote", "the name that we say in EHLO"),
     b"idhost": Setting("line", ME, "inject", "the host in the Message-ID of a message sent from here"),
     b"localiphost": Setting("line", ME, "smtpd qmtpd qmqpd", "replaces [our.ip] in recipients"),
-    b"locals": Setting("list", ME, "send smtpd qmtpd", "domains whose users are users of this host"),
+    b"locals": Setting("list", ME, "send local smtpd qmtpd", "domains whose users are users of this host"),
     b"minuid": Setting("number", 100, "newu virtmailfilter checkpassword",
                        "the smallest uid and gid a virtual user may have"),
     b"moreipme": Setting("list", None, "remote", "more addresses that are ours, such as those a NAT gives us"),
@@ -53,7 +53,7 @@ TABLE = {
     b"notipme": Setting("list", None, "remote", "addresses of this machine that are not to count as ours"),
     b"outgoingip": Setting("list", None, "remote", "our address when we send: `address`, or `domain:address` for the "
                            "senders of a domain; one IPv4 and one IPv6 address each"),
-    b"percenthack": Setting("list", None, "send smtpd qmtpd", "domains for which user%host@domain means user@host"),
+    b"percenthack": Setting("list", None, "send local smtpd qmtpd", "domains for which user%host@domain means user@host"),
     b"plusdomain": Setting("line", ME, "inject", "replaces a + at the end of a host name in a message sent from here"),
     b"popdomains": Setting("list", None, "checkpassword",
                            "`ip domain`: a login without a domain on that address of ours belongs to the domain"),
@@ -74,7 +74,7 @@ TABLE = {
                           "of hosts in tlshosts; without it those that the system trusts"),
     b"tlshosts": Setting("list", None, "remote", "hosts that get mail over TLS with a certificate that proves their "
                          "name, or not at all; .domain for those below it"),
-    b"virtualdomains": Setting("map", None, "send smtpd qmtpd virtmailfilter",
+    b"virtualdomains": Setting("map", None, "send local smtpd qmtpd virtmailfilter",
                                "domain:prefix, mail for the domain goes to the user prefix"),
     b"virtualroot": Setting("line", b"/virtual", "newu smtpd qmtpd virtmailfilter checkpassword",
                             "the directory that holds a directory for each domain with virtual users"),
