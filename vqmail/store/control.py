@@ -53,7 +53,8 @@ TABLE = {
     b"notipme": Setting("list", None, "remote", "addresses of this machine that are not to count as ours"),
     b"outgoingip": Setting("list", None, "remote", "our address when we send: `address`, or `domain:address` for the "
                            "senders of a domain; one IPv4 and one IPv6 address each"),
-    b"percenthack": Setting("list", None, "send local smtpd qmtpd", "domains for which user%host@domain means user@host"),
+    b"percenthack": Setting("list", None, "send local smtpd qmtpd",
+                            "domains for which user%host@domain means user@host"),
     b"plusdomain": Setting("line", ME, "inject", "replaces a + at the end of a host name in a message sent from here"),
     b"popdomains": Setting("list", None, "checkpassword",
                            "`ip domain`: a login without a domain on that address of ours belongs to the domain"),
