@@ -1,6 +1,6 @@
 """A bounce for both kinds of programs: those that read QSBMF (QMAIL interface 9), and those that read RFC 3464.
 
-    paragraph       <address>:\\n report, no empty line in it, \\n
+    paragraph       <address>:\\n report, no empty line in it, none that begins with < or -, \\n
     message         header, "Hi. This is the", the paragraphs, a break line; then what RFC 3464 wants
 
 QSBMF wants the body to begin with "Hi. This is the", and multipart/report to begin with a boundary.  So the first line
@@ -24,12 +24,18 @@ CLEAN = bytes(each if each >= 32 or each in b"\t\n" else ord("?") for each in ra
 
 
 def paragraph(recipient: bytes, report: bytes) -> bytes:
-    """What is said of one recipient; always ends with an empty line, and has no other."""
+    """What is said of one recipient; always ends with an empty line, and has no other.
+
+    Some readers take each line that begins with < for a recipient, and one that begins with - for the end: who answers
+    for one recipient must not speak of others.
+    """
     text = b"<%s>:\n%s" % (recipient.replace(b"\n", b"_"), report.replace(b"\r\n", b"\n"))
     text = text.translate(CLEAN)
     while b"\n\n" in text:
         text = text.replace(b"\n\n", b"\n/")
-    return text.rstrip(b"\n") + b"\n\n"
+    first, *lines = text.rstrip(b"\n").split(b"\n")
+    lines = [b"/" + each if each.lstrip()[:1] in (b"<", b"-") else each for each in lines]
+    return b"\n".join([first, *lines, b"", b""])
 
 
 def paragraphs(pieces: "Iterable[bytes]") -> "Iterator[tuple[bytes, bytes]]":

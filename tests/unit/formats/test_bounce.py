@@ -12,6 +12,9 @@ from vqmail.formats import bounce
     (b"a\nb@c", b"no\n", b"<a_b@c>:\nno\n\n"),
     (b"a@b", b"one\n\ntwo\n\n\nthree\n", b"<a@b>:\none\n/two\n/\nthree\n\n"),
     (b"a@b", b"dos\r\n\r\nend\r\n", b"<a@b>:\ndos\n/end\n\n"),
+    (b"a@b", b"550 no\n<ann@b>:\n \t<joe@b>: no\n--- end\n - a < b\n", (
+        b"<a@b>:\n550 no\n/<ann@b>:\n/ \t<joe@b>: no\n/--- end\n/ - a < b\n\n")),
+    (b"a@b", b"<ann@b>:\n", b"<a@b>:\n/<ann@b>:\n\n"),
     (b"a@b", b"nul \0 cr \r bell \a tab \t\n", b"<a@b>:\nnul ? cr ? bell ? tab \t\n\n"),
     (b"a@b", b"caf\xe9\n", b"<a@b>:\ncaf\xe9\n\n"),
 ])
