@@ -98,6 +98,7 @@ class Composer:
         wanted = (RESENT_TO if resent else TO) if self._order.from_header else ()
         kept: Fields = []
         places: dict[bytes, int] = {}           # in `kept`, of those of ONCE that may be added to
+        more: dict[int, list[bytes]] = {}       # what is to be added to them
         for name, field in named:
             found = self._parsed(name, field, name in wanted)
             if name in wanted and found:
@@ -114,12 +115,15 @@ class Composer:
                 text = completion.rewrite(fields.value(field), found, self._hosts, len(start))
                 self._show(name, found)
                 if name in places and text.strip():
-                    kept[places[name]] = name, _joined(kept[places[name]][1], text)
+                    more.setdefault(places[name], []).append(text)
                 elif name not in places:
                     places[name] = len(kept)
                     kept.append((name, start + text + b"\n"))
                 if found.is_open or name not in ONCE:
                     places.pop(name, None)
+        for place, texts in more.items():
+            name, field = kept[place]
+            kept[place] = name, _joined(field, texts)
         return kept
 
     def _parsed(self, name: bytes, field: bytes, needed: bool) -> "addresses.List | None":
@@ -215,11 +219,12 @@ class Composer:
             raise Unsendable("%s: %s" % (where.decode(), why)) from None
 
 
-def _joined(field: bytes, text: bytes) -> bytes:
-    """The address field `field` with the list `text` behind its own."""
+def _joined(field: bytes, texts: "list[bytes]") -> bytes:
+    """The address field `field` with the lists `texts` behind its own."""
     before = field.rstrip(b", \t\n")
+    lists = [core for each in texts[:-1] if (core := each.lstrip(b" \t\n").rstrip(b", \t\n"))]
     comma = b"" if before.endswith(b":") else b","
-    return b"%s%s\n %s\n" % (before, comma, text.strip(b" \t\n"))
+    return b"%s%s\n %s\n" % (before, comma, b",\n ".join([*lists, texts[-1].strip(b" \t\n")]))
 
 
 def _refuse_controls(address: bytes) -> None:
