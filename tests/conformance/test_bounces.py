@@ -170,6 +170,9 @@ def test_a_bounce_of_a_bounce_is_for_the_postmaster_and_then_it_is_enough(site: 
     site.alias("postmaster", "&never@domain1.test\n")
     site.inject("nobody@domain1.test", ["no.one@domain1.test"], ASCII)
     module.wait_until(lambda: re.search(r"triple bounce: discarding bounce/\d+\n", site.log()), "the end")
+    kept, = (site.home / "queue/lost").iterdir()
+    assert b"\n--- Below this line is the original bounce.\n" in kept.read_bytes()
+    kept.unlink()
     module.wait_until(site.queue_is_empty, "an empty queue")
 
     assert len(site.mailbox("domain1.test", "ann")) == 1

@@ -4,7 +4,7 @@ import time
 
 from vqmail import codes
 from vqmail.formats import bounce, date822, dsn, header, quoting, sendlog
-from vqmail.store import control, queue, submit
+from vqmail.store import control, lost, queue, submit
 from vqmail.unix import calls, fd
 
 TYPE_CHECKING = False
@@ -42,16 +42,18 @@ class Bouncer:
             return []
         try:
             envelope = bounce.envelope(sender, self._double_to)
-            if envelope is None:
-                line = sendlog.triple(number) if sender == bounce.DOUBLE else sendlog.double(number)
+            if sender == bounce.DOUBLE:
+                lines = self._keep(number, paragraphs, birth)
+            elif envelope is None:
+                lines = [sendlog.double(number)]
             else:
                 with _Original(number, bounce.person(sender), self._limit) as original:
                     qp = self._queue(*envelope, self._bounce(envelope, original, paragraphs, birth))
-                line = sendlog.bounced(number, qp)
+                lines = [sendlog.bounced(number, qp)]
         finally:
             calls.close(paragraphs)
         queue.remove_bounce(number)
-        return [line]
+        return lines
 
     def delay(self, number: int, sender: bytes, birth: int, until: int,
               waiting: "list[tuple[bytes, bytes]]") -> "list[bytes]":
@@ -65,6 +67,19 @@ class Bouncer:
             if dsn.is_automatic(original.header):
                 return []
             return [sendlog.delayed(number, self._queue(b"", sender, self._delay(original, birth, until, waiting)))]
+
+    def _keep(self, number: int, paragraphs: int, birth: int) -> "list[bytes]":
+        """Put aside what can go to nobody; log lines."""
+        envelope = (bounce.DOUBLE, self._double_to or self._from)
+        with _Original(number, bounce.DOUBLE, lost.SIZE) as original:
+            try:
+                path = lost.keep(int(time.time()), number, _blocks(self._bounce(envelope, original, paragraphs, birth)))
+            except FileNotFoundError:           # an installation of old, or the queue of qmail
+                return [sendlog.triple(number), sendlog.alert(
+                    "a bounce that even the postmaster did not get is lost: no queue/lost; run setup")]
+        return [sendlog.triple(number), sendlog.alert(
+            "a bounce that even the postmaster did not get is kept in %s; see control/doublebounceto" % path.decode(
+                "utf-8", "replace"))]
 
     def _bounce(self, envelope: "tuple[bytes, bytes]", original: "_Original", paragraphs: int,
                 birth: int) -> "Iterator[bytes]":

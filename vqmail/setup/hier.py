@@ -47,6 +47,7 @@ DIRECTORIES = [
     ("queue/local", 0o700, SEND, GROUP),
     ("queue/remote", 0o700, SEND, GROUP),
     ("queue/lock", 0o750, QUEUE, GROUP),
+    ("queue/lost", 0o700, SEND, GROUP),
     *((f"queue/{part}/{number}", mode, owner, GROUP)
       for part, mode, owner in (("mess", 0o750, QUEUE), ("info", 0o700, SEND),
                                 ("local", 0o700, SEND), ("remote", 0o700, SEND))

@@ -7,7 +7,7 @@ import pytest
 
 from vqmail import codes
 from vqmail.dispatch import bouncer
-from vqmail.store import control, queue, submit
+from vqmail.store import control, lost, queue, submit
 from vqmail.unix import calls
 
 BIRTH = 1_795_238_337           # 21 Nov 2026 05:18:57
@@ -72,6 +72,7 @@ def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
     monkeypatch.setattr(queue, "QUEUE", str(tmp_path).encode())
     monkeypatch.setattr(queue, "BOUNCE", str(tmp_path).encode() + b"/bounce")
+    monkeypatch.setattr(lost, "LOST", str(tmp_path).encode() + b"/lost")
     monkeypatch.setattr(control, "read", world.control.get)
     monkeypatch.setattr(submit, "Submission", lambda _env: Submission(world.queued, world.answer))
     monkeypatch.setattr(calls, "urandom", lambda size: bytes(range(size)))
@@ -171,10 +172,41 @@ def test_a_double_bounce_to_the_byte(world: World) -> None:
     assert b"\nContent-Type: message/rfc822\n\nReturn-Path: <>\nReceived: " in world.text()
 
 
-def test_a_triple_bounce_is_thrown_away_and_logged(world: World) -> None:
+def test_a_triple_bounce_is_kept_for_the_postmaster_and_logged(world: World) -> None:
+    (world.path / "lost").mkdir()
+    world.failed(b"postmaster@here.test", b"no\n")
+    said = world.send(b"#@[]")
+    kept, = (world.path / "lost").iterdir()
+    text = kept.read_bytes()
+
+    assert said == [b"triple bounce: discarding bounce/26\n", b"alert: a bounce that even the postmaster did not get is kept in "
+                    b"%s; see control/doublebounceto\n" % bytes(kept)]
+    assert (world.queued, world.bounce_left()) == ([], False)
+    assert b"\nTo: postmaster@here.test\nSubject: failure notice\n" in text
+    assert b"\n<postmaster@here.test>:\nno\n\n--- Below this line is the original bounce.\n" in text
+    assert b"\nReturn-Path: <#@[]>\nReceived: (qmail 1 invoked by uid 7); 21 Nov 2026 05:18:57 -0000\nSubject: x\n\nbody\n" in text
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_of_triple_bounces_the_last_hundred_are_kept_and_not_much_of_each(world: World) -> None:
+    (world.path / "lost").mkdir()
+    for number in range(105):
+        (world.path / "lost" / f"1000000{number:03}.1").touch()
+    world.message(b"Subject: x\n\n" + b"x" * 1_000_000)
+    world.failed(b"postmaster@here.test", b"no\n")
+    world.send(b"#@[]")
+    names = sorted(each.name for each in (world.path / "lost").iterdir())
+
+    assert (len(names), names[0]) == (100, "1000000006.1")
+    assert (world.path / "lost" / names[-1]).stat().st_size < 3000
+    assert not world.bounce_left()
+
+
+def test_a_triple_bounce_without_a_place_for_it_is_thrown_away_and_logged(world: World) -> None:
     world.failed(b"postmaster@here.test", b"no\n")
 
-    assert world.send(b"#@[]") == [b"triple bounce: discarding bounce/26\n"]
+    assert world.send(b"#@[]") == [b"triple bounce: discarding bounce/26\n", (
+        b"alert: a bounce that even the postmaster did not get is lost: no queue/lost; run setup\n")]
     assert (world.queued, world.bounce_left()) == ([], False)
 
 
