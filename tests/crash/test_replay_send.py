@@ -57,7 +57,8 @@ with submit.Submission({}) as message:
 say(b"queued")
 for when in (0, 1, 2):
     local, remote = Spawner(), Spawner()
-    it = scheduler.Scheduler(Rules(), [local, remote], Cleaner(), bouncer.Bouncer({}), 604800)
+    it = scheduler.Scheduler(Rules(), [local, remote], Cleaner(), bouncer.Bouncer({}), 604800,
+                             5000 * any(each.startswith("lazy") for each in sys.argv))
     it.start(now + 10000 * when)
     it.look()
     it.run(now + 10000 * when)
@@ -131,11 +132,13 @@ class Check:
         return f"never done: {left}" if any(each.startswith(("todo", "info", "bounce")) for each in left) else None
 
 
-# in todo/ and done there; in todo/ and bounced from there; written down, tried later, bounced
+# in todo/ and done there; in todo/ and bounced from there; written down, tried later, bounced; the sender is told that it
+# waits
 STORIES = {
     "delivered": [b"a@here.test", b"b@far.test"],
     "failed": [b"a@here.test", b"no@here.test"],
     "deferred": [b"a@here.test", b"later@here.test", b"no@here.test", b"never@far.test"],
+    "waits": [b"a@here.test", b"lazy@here.test", b"lazy@far.test", b"no@here.test"],
     "many": [b"r%d@here.test" % each for each in range(17)] + [b"no@here.test"],
 }
 
@@ -153,10 +156,12 @@ def test_nobody_is_forgotten(home: support.Home, tmp_path: pathlib.Path, monkeyp
 
     assert "end" in said
     if not bug:                                 # the story went as it should
-        assert len([each for each in said if re.match(r"delivered (a|b|later|r\d+)@", each)]) == len(
+        assert len([each for each in said if re.match(r"delivered (a|b|later|lazy|r\d+)@", each)]) == len(
             [each for each in STORIES[story] if not each.startswith(b"n")])
         assert any(each.startswith("delivered sender@") for each in said) == any(
             each.startswith(b"n") for each in STORIES[story])
+        told = [each for each in said if each.startswith("delivered sender@") and "Action: delayed" in each]
+        assert len(told) == (story == "waits")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:          # thousands of states
         check = Check(recovery.Ground(pathlib.Path(memory), monkeypatch), STORIES[story])
         test_replay.judge(replay.violations(it, check), bug)
