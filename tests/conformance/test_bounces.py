@@ -228,13 +228,16 @@ def test_a_bounce_that_cannot_be_queued_waits_and_nobody_gets_the_message_twice(
     assert site.log().count("bounce msg ") == 1
 
 
-def _restart_at_age(site: module.System, age: int) -> None:
-    """Stop vq-send, and start it when the one message in the queue has that age and is due."""
+def _restart_at_age(site: module.System, age: int, off: int = 0) -> None:
+    """Stop vq-send, and start it, `off` seconds later by its clock, when the one message has that age and is due."""
     site.stop("send")
     then = time.time() - age
     for part in ("info", "local"):
         file, = (each for each in (site.home / "queue" / part).rglob("*") if each.is_file())
         os.utime(file, (then, then))
+    mutex = site.home / "queue/lock/sendmutex"
+    assert time.time() - mutex.stat().st_mtime < 300
+    os.utime(mutex, (time.time() - off, time.time() - off))
     site.start_send()
 
 
@@ -274,3 +277,21 @@ def test_the_end_of_the_lifetime_is_one_bounce_and_before_it_comes_one_notice(si
     assert [each["Status"] for each in fields(parse(last))[1:]] == ["5.4.7"]
     assert (b"\n<later@domain1.test>:\nNot now. (#4.2.2)\n"
             b"I'm not going to try again; this message has been in the queue too long.\n\n") in last
+
+
+def test_what_waited_while_the_machine_was_off_or_its_clock_wrong_is_tried_again_before_it_comes_back(site: module.System) -> None:
+    site.start_all()
+    site.dotqmail("domain1.test", "later", "| echo 'Not now. (#4.2.2)'; exit 111\n")
+    site.inject("bob@domain1.test", ["later@domain1.test"], ASCII)
+    module.wait_until(lambda: "deferral: Not_now._(#4.2.2)/" in site.log(), "a deferral")
+    _restart_at_age(site, 800_000, off=799_000)
+    module.wait_until(lambda: site.log().count("deferral: ") == 2, "the second attempt")
+    site.processes["send"].send_signal(module.signal.SIGALRM)
+    module.wait_until(lambda: site.log().count("deferral: ") == 3, "the third attempt")
+
+    assert "alert: the clock has jumped, or vq-send did not run: it is " in site.log()
+    assert "bounce msg" not in site.log()
+    assert site.mailbox("domain1.test", "bob") == []
+
+    site.processes["send"].send_signal(module.signal.SIGALRM)
+    assert words(bounce_for(site)) == [b"later@domain1.test"]

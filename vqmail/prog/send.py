@@ -55,7 +55,8 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
     except BlockingIOError:
         raise _cannot_start("vq-send is already running") from None
     except OSError as error:
-        raise _cannot_start("unable to open mutex: %s: run make check-setup" % error) from None
+        raise _cannot_start("unable to open mutex %s: %s: run make check-setup" % (
+            MUTEX.decode("utf-8", "replace"), error.strerror)) from None
     try:
         return Dispatcher(env).run()
     except codes.Failure as failure:
