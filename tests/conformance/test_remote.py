@@ -658,7 +658,7 @@ def test_a_connection_is_used_only_so_often(world: World, idle: int, uses: int, 
 
 @pytest.mark.parametrize("end", [
     [CLOSE], [b"421 idle for too long\r\n", CLOSE], ["MAIL", CLOSE], ["MAIL", b"421 enough\r\n", CLOSE], ["MAIL", b"452 enough\r\n"],
-    ["MAIL", b"nonsense\r\n"]])
+    ["MAIL", b"550 enough\r\n"], ["MAIL", b"503 sender is given already\r\n"], ["MAIL", b"nonsense\r\n"]])
 def test_a_kept_connection_that_is_good_for_nothing_is_replaced(world: World, end: "list[typing.Any]") -> None:
     server = world.serve([*HELLO, *TAKE, *end], [*HELLO, *TAKE])
 
@@ -684,6 +684,24 @@ def test_a_kept_connection_that_dies_with_a_message_is_not_replaced(world: World
 
     assert [TAKEN, DUPLICATE] == world.send_all((ONE, b"1\n"), (ONE, b"2\n"))
     assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize("answers", [[b"500 what?\r\n", "MAIL", b"503 nested MAIL\r\n"], [b"421 bye\r\n"], [b"451 no\r\n"], [CLOSE]])
+def test_a_host_that_will_not_forget_a_message_gets_the_next_on_a_new_connection(world: World, answers: "list[typing.Any]") -> None:
+    server = world.serve([*HELLO, "MAIL", b"250 ok\r\n", "RCPT", b"550 who\r\n", "RSET", *answers], [*HELLO, *TAKE])
+
+    assert [disliked(b"h", b"550 who\n"), TAKEN] == world.send_all((ONE, b"1\n"), (ONE, b"2\n"))
+    world.close()
+    assert [each.texts for each in server.peers] == [[], [b"2\r\n.\r\n"]]
+
+
+def test_a_sender_refused_on_a_new_connection_too_is_refused(world: World) -> None:
+    server = world.serve([*HELLO, *TAKE, "MAIL", b"550 you?\r\n"], [*HELLO, "MAIL", b"550 you!\r\n"])
+
+    assert [TAKEN, b"DConnected to 127.0.0.1 but sender was rejected.\nRemote host said: 550 you!\n\0"] == world.send_all(
+        (ONE, b"1\n"), (ONE, b"2\n"))
+    world.close()
+    assert len(server.peers) == 2
 
 
 def test_a_refused_recipient_does_not_end_the_connection(world: World) -> None:

@@ -160,7 +160,7 @@ class _Delivery:
             link.close()
             return reports.refused(host, event)
         verdict = reports.done(host, event, self._text.size)
-        if used and event.stage == smtp.MAIL and not verdict.final:
+        if used and event.stage == smtp.MAIL:           # perhaps it only wants no more on this connection
             link.close()
             raise _Stale
         self._links.keep(key, link)

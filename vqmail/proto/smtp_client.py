@@ -269,7 +269,10 @@ class Session:
         commands = [*begin, self._mail_command(mail),
                     *[b"RCPT TO:<%s>\r\n" % quoting.quote(each) for each in mail.recipients], DATA_COMMAND]
         self._unclean = True
-        answers = (yield from self._commands(commands, len(begin)))[len(begin):]
+        answers = yield from self._commands(commands, len(begin))
+        if begin and not answers[0].good:       # it may still have the recipients of the mail before
+            return Done(MAIL, answers[0], [])
+        answers = answers[len(begin):]
         go_ahead = answers[len(mail.recipients) + 1] if len(answers) > len(mail.recipients) + 1 else None
         recipients = answers[1:len(mail.recipients) + 1]
         recipients += recipients[-1:] * (len(mail.recipients) - len(recipients))    # 421 was for all that follow, too

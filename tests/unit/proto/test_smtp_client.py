@@ -241,6 +241,20 @@ def test_an_answer_to_the_text_before_the_text_is_nonsense() -> None:
     assert client.session.stage == smtp.DATA
 
 
+def test_a_server_that_does_not_forget_a_mail_gets_no_other() -> None:
+    client = Client(MAIL)
+    client.run(b"220 mx\r\n")
+    client.run(b"250-mx\r\n250 PIPELINING\r\n")
+    client.run(b"250 ok\r\n550 no\r\n554 no\r\n")
+    client.session.give(MAIL)
+    client.run()
+    client.said = ""
+    client.run(b"502 what?\r\n250 ok\r\n250 ok\r\n354 go\r\n")
+
+    assert client.ending() == ("Done", smtp.MAIL, 502, [])
+    assert "TEXT" not in client.said
+
+
 def test_421_after_a_mail_ends_the_connection() -> None:
     client = Client(MAIL)
     for server, _ in turns(HELO + ONE.replace("250 taken", "421 taken nothing")):
