@@ -1,6 +1,7 @@
 """vq-rspawn as vq-send speaks to it: messages go out, connections are kept, and one bad host holds up nobody."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -189,6 +190,22 @@ def test_a_qmailremote_gets_the_message_and_the_report_and_no_other_descriptor(h
         it.close()
 
     assert text == b"\x09K0 1 2 3"              # 3 is the directory that it lists
+
+
+@pytest.mark.parametrize("argv", [["vq-rspawn"], ["vq-lspawn", "./Mailbox"]])
+@pytest.mark.parametrize("limit", range(6, 14))
+def test_without_descriptors_deliveries_wait_and_the_spawner_lives(home: support.Home, hosts, argv: "list[str]", limit: int) -> None:
+    """If it died vq-send would end with it, and all that runs would be tried again."""
+    draft = home.write("queue/pid/1", TEXT)
+    number = draft.stat().st_ino
+    draft.rename(home.path / "queue/mess" / str(number % 23) / str(number))
+    asked = b"".join(b"%c%d/%d\0s@x\0joe@good.test\0" % (slot, number % 23, number) for slot in (1, 2, 3))
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'ulimit -n {limit} && exec "$@"', "sh", home.bin(argv[0]), *argv[1:]], input=asked,
+        capture_output=True, timeout=60, check=False, cwd=home.path / "queue/mess", env={"PATH": f"{home.path}/bin:/usr/bin:/bin"}, **WHO)
+
+    assert (done.returncode, b"internal error" in done.stderr) == (0, False), done.stderr
+    assert sorted(re.findall(rb"([\x01-\x03])[ZKD][^\0]*\0", done.stdout)) == [b"\x01", b"\x02", b"\x03"]
 
 
 @pytest.mark.parametrize(("script", "report"), [

@@ -26,7 +26,7 @@ STANDARDS   qmail-lspawn(8)
 from vqmail import codes, vqhome
 from vqmail.formats import delivery, job
 from vqmail.store import users
-from vqmail.unix import calls, chain, limits, log
+from vqmail.unix import chain, limits, log
 from vqmail.warm import registry, spawner
 
 TYPE_CHECKING = False
@@ -68,10 +68,10 @@ class Local(spawner.Spawner):
             return b"ZTrouble looking up the user. (#4.3.0)\n"
         if owner.uid == 0:
             return b"ZNot allowed to perform deliveries as root. (#4.3.5)\n"
-        output = spawner.Output(self.loop, delivery.OUTPUT_LIMIT)
+        output = spawner.Output(self.loop, delivery.OUTPUT_LIMIT, 2)
         argv = [LOCAL_PROGRAM, b"--", owner.user, owner.home, local, owner.dash, owner.ext, host, sender,
                 self._alias_empty]
         self.pool.submit((owner.uid, owner.gid), job.encode(argv, self._env, b"0,1,2"),
-                         [file, output.writer, calls.dup(output.writer)],
+                         [file, *output.writers],
                          lambda code: self.done(slot, delivery.local_report(code, output.close())))
         return b""

@@ -60,6 +60,6 @@ class Remote(spawner.Spawner):
         host = recipient.rpartition(b"@")[2].lower()
         output = spawner.Output(self.loop, delivery.REPORT_LIMIT)
         self.pool.submit(host, job.encode([REMOTE_PROGRAM, host, sender, recipient], self._env, b"0,1"),
-                         [file, output.writer],
+                         [file, *output.writers],
                          lambda code: self.done(slot, remotereport.for_vq_send(output.close(), code)))
         return b""

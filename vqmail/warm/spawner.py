@@ -49,7 +49,8 @@ class Spawner:
     def start(self, slot: int, file: int, sender: bytes, recipient: bytes) -> bytes:
         """Start a delivery of the message on descriptor `file`, and say done() with `slot` when it has ended.
 
-        Returns b"" when it runs, and then `file` is the delivery's; otherwise the report there and then.
+        Returns b"" when it runs, and then `file` is the delivery's; otherwise the report there and then.  OSError if
+        it cannot be started for now, `file` being ours.
         """
         raise NotImplementedError
 
@@ -94,7 +95,10 @@ class Spawner:
             calls.close(file)
             return b"ZSorry, message has wrong owner. (#4.3.5)\n"
         self._running.add(slot)
-        text = self.start(slot, file, sender, recipient)
+        try:
+            text = self.start(slot, file, sender, recipient)
+        except OSError as error:                # no descriptor to be had: others will be done soon
+            text = b"ZUnable to start a delivery: %s. (#4.3.0)\n" % str(error.strerror).encode()
         if text:
             calls.close(file)
             self._running.discard(slot)
@@ -102,12 +106,23 @@ class Spawner:
 
 
 class Output:
-    """What one delivery says: read while it runs, so that it never waits for us, and kept up to a limit."""
+    """What one delivery says: read while it runs, so that it never waits for us, and kept up to a limit.
 
-    def __init__(self, watcher: loop.Loop, limit: int) -> None:
+    `writers` are the descriptors, as many as it is told, that the delivery gets.  OSError if there are none to be had.
+    """
+
+    def __init__(self, watcher: loop.Loop, limit: int, writers: int = 1) -> None:
         self._loop = watcher
         self._limit = limit
-        self._reader, self.writer = calls.pipe2(calls.O_CLOEXEC)
+        self._reader, writer = calls.pipe2(calls.O_CLOEXEC)
+        self.writers = [writer]
+        try:
+            while len(self.writers) < writers:
+                self.writers.append(calls.dup(writer))
+        except OSError:
+            for each in (self._reader, *self.writers):
+                calls.close(each)
+            raise
         calls.set_blocking(self._reader, False)         # only our end of it
         self._text = b""
         watcher.watch(self._reader, self._read)
