@@ -67,7 +67,7 @@ class Deliveries:
             if recipient.offset >= 0:
                 self._mark(each, recipient, letter)
         elif each.late:
-            recipient.report = text
+            recipient.report = dsn.with_short_lines(text)
         if each.over():
             self._passed(each)
 

@@ -33,7 +33,8 @@ def paragraph(recipient: bytes, report: bytes) -> bytes:
     text = text.translate(CLEAN)
     while b"\n\n" in text:
         text = text.replace(b"\n\n", b"\n/")
-    first, *lines = text.rstrip(b"\n").split(b"\n")
+    first, _, rest = text.rstrip(b"\n").partition(b"\n")
+    lines = dsn.with_short_lines(rest).split(b"\n") if rest else []
     lines = [b"/" + each if each.lstrip()[:1] in (b"<", b"-") else each for each in lines]
     return b"\n".join([first, *lines, b"", b""])
 

@@ -16,6 +16,7 @@ SAID = b"Remote host said: "            # in a report: what follows are the word
 LEFT = b"\nGiving up on "               # and that is over
 EXPIRED = b"I'm not going to try again; this message has been in the queue too long.\n"
 HOST = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:"
+LINE = 900                              # bytes of a line of a report: of 998, with what comes in front   RFC 5322 2.1.1
 DELAY_SUBJECT = b"delivery delayed: still trying"
 EIGHT_BIT = b"Content-Transfer-Encoding: 8bit\n"
 
@@ -93,6 +94,13 @@ def status(report: bytes, kind: bytes) -> bytes:
             return code
         place = report.find(b"(#", place + 1)
     return kind + b".0.0"
+
+
+def with_short_lines(report: bytes) -> bytes:
+    """`report` as it can be told: a line that is too long for a mail would keep the notification from being sent."""
+    if all(len(each) <= LINE for each in report.split(b"\n")):
+        return report
+    return b"\n".join([each[at:at + LINE] for each in report.split(b"\n") for at in range(0, max(len(each), 1), LINE)])
 
 
 def is_automatic(header: bytes) -> bool:

@@ -15,6 +15,8 @@ from vqmail.formats import bounce
     (b"a@b", b"550 no\n<ann@b>:\n \t<joe@b>: no\n--- end\n - a < b\n", (
         b"<a@b>:\n550 no\n/<ann@b>:\n/ \t<joe@b>: no\n/--- end\n/ - a < b\n\n")),
     (b"a@b", b"<ann@b>:\n", b"<a@b>:\n/<ann@b>:\n\n"),
+    (b"a@b", b"550 " + b"x" * 896 + b"<joe@b>:" + b"y" * 893 + b"\nend\n", (
+        b"<a@b>:\n550 " + b"x" * 896 + b"\n/<joe@b>:" + b"y" * 892 + b"\ny\nend\n\n")),
     (b"a@b", b"nul \0 cr \r bell \a tab \t\n", b"<a@b>:\nnul ? cr ? bell ? tab \t\n\n"),
     (b"a@b", b"caf\xe9\n", b"<a@b>:\ncaf\xe9\n\n"),
 ])

@@ -176,3 +176,10 @@ def test_a_delay_in_words_is_nothing_that_looks_like_a_bounce() -> None:
 ])
 def test_who_waits_for_no_message_is_not_told_of_its_delay(header: bytes, automatic: bool) -> None:
     assert dsn.is_automatic(header) is automatic
+
+
+@pytest.mark.parametrize(("report", "short"), [
+    (b"", b""), (b"no\n", b"no\n"), (b"x" * 900 + b"\n\ny", b"x" * 900 + b"\n\ny"),
+    (b"x" * 901, b"x" * 900 + b"\nx"), (b"a\n" + b"x" * 1801 + b"\n\nb\n", b"a\n" + b"x" * 900 + b"\n" + b"x" * 900 + b"\nx\n\nb\n")])
+def test_no_line_of_a_report_is_too_long_for_a_mail(report: bytes, short: bytes) -> None:
+    assert dsn.with_short_lines(report) == short
