@@ -184,7 +184,7 @@ class _Search:
                 found.append(sorted(answer.records, key=lambda _: calls.urandom(8)))
         if trouble is not None and not any(found):
             raise trouble
-        return _alternately(found)[:EACH], some
+        return _alternately(found), some        # all of them: one of ours must not hide behind the limit
 
     def _later(self, error: Trouble) -> codes.Failure:
         return codes.TryLater("I cannot find out for now where mail for %s goes: %s. (#4.1.2)" % (self._shown, error))
@@ -201,7 +201,7 @@ def _ordered(hosts: "list[tuple[int, bytes, list[bytes]]]") -> "list[Target]":
     """A Target for each address, as many as count."""
     targets: dict[bytes, Target] = {}
     for _, name, packed in hosts:
-        for each in packed:
+        for each in packed[:EACH]:
             targets.setdefault(each, Target(ip.text(each), name))
     return list(targets.values())[:TARGETS]
 

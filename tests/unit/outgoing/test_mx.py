@@ -148,6 +148,12 @@ def test_mail_for_which_we_are_the_best_mx_goes_nowhere(control: pathlib.Path, p
     assert failure(table) == LOOP
 
 
+def test_an_address_of_ours_among_a_hundred_is_seen(control: pathlib.Path) -> None:
+    table = {("far.test", "A"): [four(each) for each in range(1, 101)]}
+
+    assert {failure(table)[0] for _ in range(DRAWS)} == {codes.GiveUp}
+
+
 @pytest.mark.parametrize("packed", [six(1), bytes(16), bytes(10) + b"\xff\xff" + four(1)])
 def test_we_are_known_by_ipv6_too(control: pathlib.Path, packed: bytes) -> None:
     assert failure({("far.test", "AAAA"): [packed, six(10)]}) == LOOP
