@@ -85,8 +85,9 @@ class Scheduler:
     def clock_moved(self, expected: int, now: int) -> None:
         """The clock says `now` and should say `expected`.  After a jump ahead, what looks too old gets some attempts
         before its last one; after one back nothing waits until the clock has caught up."""
-        self.log.say(sendlog.alert("the clock has jumped, or vq-send did not run: it is %d seconds %s" % (
-            abs(now - expected), "later than the last time I looked" if now > expected else "earlier than before")))
+        if self._messages:                      # it matters to nobody at the first start of a new installation
+            self.log.say(sendlog.alert("the clock has jumped, or vq-send did not run: it is %d seconds %s" % (
+                abs(now - expected), "later than the last time I looked" if now > expected else "earlier than before")))
         if now > expected:
             self._doubt = expected
         else:

@@ -285,6 +285,12 @@ def test_a_clock_that_jumps_ahead_by_years_does_not_bounce_what_was_tried_once(w
             % (YEARS - 9)) in world.it.log.take()
 
 
+def test_with_an_empty_queue_nobody_is_alarmed_by_the_clock(world: World) -> None:
+    world.it.clock_moved(BIRTH, BIRTH + YEARS)
+
+    assert not any(each.startswith(b"alert") for each in world.it.log.take())
+
+
 def test_a_message_in_todo_gets_its_attempts_too_after_a_jump(world: World) -> None:
     number = world.enter(b"s@x.test", b"joe@there.test")
     world.now += YEARS
