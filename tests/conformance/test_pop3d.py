@@ -63,10 +63,11 @@ def test_ten_thousand_messages(world: pop_world.World) -> None:
     session.ask(b"UIDL")
     assert [b"%d %d.M1P1.h,S=5,W=6\r\n" % (number + 1, 1700000000 + number) for number in range(10_000)] == until_dot(session)
 
-    for number in range(1, 10_001, 2):
-        session.send(b"DELE %d\r\n" % number)
-    for _ in range(5000):
-        assert b"+OK \r\n" == session.line()
+    for begun in range(1, 10_001, 200):         # no more at once than the socket holds answers
+        for number in range(begun, begun + 200, 2):
+            session.send(b"DELE %d\r\n" % number)
+        for _ in range(100):
+            assert b"+OK \r\n" == session.line()
 
     assert b"+OK 5000 30000\r\n" == session.ask(b"STAT")
     assert b"+OK see you\r\n" == session.ask(b"QUIT")
