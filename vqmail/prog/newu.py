@@ -3,8 +3,8 @@
 SYNOPSIS    vq-newu
 
 Compiles users/assign into users/cdb, and the users of every domain below control/virtualroot whose
-etc/passwd changed.  Readers see the old file or the new one, never a mixture.  Run it after any edit;
-it does only what is to be done.
+etc/passwd or etc/options changed.  Readers see the old file or the new one, never a mixture.  Run it
+after any edit; it does only what is to be done.
 
 A broken line is refused with its file, its number and the reason; that file's old compilation stays,
 and the others are compiled all the same.
@@ -12,7 +12,7 @@ and the others are compiled all the same.
 WRITES      2   what is wrong; progress, if that is a terminal
 
 FILES       users/assign, users/cdb
-            /virtual/DOMAIN/etc/passwd, users.cdb and passwd.cdb beside it
+            /virtual/DOMAIN/etc/passwd and options, users.cdb and passwd.cdb beside them
 
 CONTROL FILES
             minuid virtualroot
@@ -112,6 +112,8 @@ def _compile_domain(directory: bytes, domain: bytes) -> bool:
             return _complain(text, "no such file, but users.cdb beside it; remove that too, or put the text back")
     except OSError as error:
         return _complain(text, "%s (its compiled users are as they were)" % error.strerror)
+    except virtual.Broken as broken:
+        return _complain(broken.path, "%s (its compiled users are as they were)" % broken)
     except (ValueError, codes.Failure) as error:
         return _complain(text, "%s (its compiled users are as they were)" % error)
     return True
