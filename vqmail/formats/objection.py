@@ -3,6 +3,7 @@
 BAD_MAIL_FROM = b"badmailfrom"
 NO_GATEWAY = b"no-gateway"
 NO_MAILBOX = b"no-mailbox"
+SUSPENDED = b"suspended"
 TOO_LONG = b"too-long"
 TOO_BIG = b"too-big"
 LOOPING = b"looping"

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FILES = (b"me", b"localiphost", b"databytes", b"badmailfrom", b"rcpthosts")         # what Settings are made of
 
+OBJECTIONS = {resolver.NOBODY: objection.NO_MAILBOX, resolver.SUSPENDED: objection.SUSPENDED}
+
 HOPS_LIMIT = 100
 HEADER_LIMIT = 1 << 18          # bytes looked through for hops: they are on top
 
@@ -76,7 +78,7 @@ class Client:
         if fate.kind == resolver.REMOTE and self._relay is None and not fate.stored.startswith(recipient):
             # percenthack made another address of it: user%elsewhere@here must not get through
             return b"" if self._settings.rcpthosts.accept(fate.stored) else objection.NO_GATEWAY
-        return objection.NO_MAILBOX if fate.kind == resolver.NOBODY else b""
+        return OBJECTIONS.get(fate.kind, b"")
 
     def close(self) -> None:
         """Let go of the tables that were looked into."""

@@ -86,14 +86,21 @@ class Service:
             self._answer(sock, codes.TEMPORARY, b"virtmailfilter service does not understand: %s"
                          % str(error).encode())
             return
-        self._deliver(sock, env, descriptors)
+        self._deliver(sock, argv, env, descriptors)
 
-    def _deliver(self, sock: "socket", env: "Env", descriptors: "list[int]") -> None:
+    def _deliver(self, sock: "socket", argv: "list[bytes]", env: "Env", descriptors: "list[int]") -> None:
         try:
-            plan = self._desk.plan(env, sockets.peer(sock)[1])
+            plan = self._desk.plan(env, sockets.peer(sock)[1], argv[1] if len(argv) > 1 else None)
         except codes.Failure as failure:
             _close(descriptors)
             self._answer(sock, failure.code, str(failure).encode("utf-8", "surrogateescape"))
+            return
+        if not isinstance(plan, desk.Plan):
+            _close(descriptors)
+            if isinstance(plan, desk.Deleted):
+                self._answer(sock, codes.OK, plan.why)
+            else:
+                self._tell(sock, desk.encode(plan))
             return
         directory = calls.open(plan.directory, calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC)
         self._pool.submit((plan.uid, plan.gid), job.encode(plan.argv, plan.env, TARGETS + b"," + job.DIRECTORY),
@@ -102,10 +109,13 @@ class Service:
     def _answer(self, sock: "socket", code: int, text: bytes) -> None:
         if text:
             log.line(b"virtmailfilter", text)
+        self._tell(sock, b"%d %s" % (code if code >= 0 else codes.TEMPORARY, text))
+
+    def _tell(self, sock: "socket", answer: bytes) -> None:
         try:
-            sockets.send(sock, b"%d %s" % (code if code >= 0 else codes.TEMPORARY, text))
+            sockets.send(sock, answer)
         except OSError:                         # the caller did not wait
-            log.line(b"virtmailfilter", "nobody waits for the answer %d" % code)
+            log.line(b"virtmailfilter", b"nobody waits for the answer %s" % answer)
         sock.close()
         if self._clients == CLIENTS and not self._leaving:
             self._loop.watch(self._listener.fileno(), self._accept)
