@@ -21,7 +21,7 @@ FLOORS = {
              {"errno", "time", "_signal", "docopt"}),
     "admin": (BOTTOM | {"vqhome", "formats", "unix", "store", "admin"}, set()),
     "faces": (BOTTOM | {"vqhome", "formats", "unix", "store", "admin", "faces"}, set()),
-    "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing", "prog", "admin", "warm"},
+    "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing", "prog", "faces", "admin", "warm"},
              {"gc", "errno", "stat", "time", "select", "fcntl", "_signal", "_socket", "_collections"}),
 }
 # Python's modules that only one file of a floor may import

@@ -53,14 +53,8 @@ def follow(order: Order, deliver: "Callable[[dotqmail.Instruction], None]", *, r
     """
     files = programs = 0
     forwards: list[bytes] = []
-    try:
-        instructions = dotqmail.parse(order.text, order.forward_only)
-    except ValueError as error:
-        raise codes.TryLater("Uh-oh: %s %s" % (error, order.source)) from None
-    for each in instructions:
-        if not each.allowed:
-            raise codes.TryLater("Uh-oh: %s line %d is a %s, but the file has its x bit or +list: only forwards "
-                                 "may stand there. (#4.7.0)" % (order.source, each.line, each.kind.decode()))
+    for each in _parsed(order.text, order.forward_only, order.source):
+        _check(each, order.source)
         why = forbidden(each) if forbidden else ""
         if why:
             raise codes.TryLater("Uh-oh: %s line %d: %s. (#4.7.0)" % (order.source, each.line, why))
@@ -88,6 +82,14 @@ def follow(order: Order, deliver: "Callable[[dotqmail.Instruction], None]", *, r
     return codes.OK
 
 
+def instructions(text: bytes, forward_only: bool, source: str) -> "list[dotqmail.Instruction]":
+    """What the file `source` says, if every line of it can be followed.  TryLater, which says why, if not."""
+    found = _parsed(text, forward_only, source)
+    for each in found:
+        _check(each, source)
+    return found
+
+
 def into_file(env: "Env", instruction: dotqmail.Instruction) -> None:
     """Deliver into the maildir or the mbox that `instruction` names."""
     head = env[b"RPLINE"] + env[b"DTLINE"]
@@ -110,6 +112,19 @@ def say(text: bytes) -> None:
         fd.write_all(1, text)
     except OSError:             # nobody listens: that makes no delivery undone
         return
+
+
+def _parsed(text: bytes, forward_only: bool, source: str) -> "list[dotqmail.Instruction]":
+    try:
+        return dotqmail.parse(text, forward_only)
+    except ValueError as error:
+        raise codes.TryLater("Uh-oh: %s %s" % (error, source)) from None
+
+
+def _check(each: dotqmail.Instruction, source: str) -> None:
+    if not each.allowed:
+        raise codes.TryLater("Uh-oh: %s line %d is a %s, but the file has its x bit or +list: only forwards "
+                             "may stand there. (#4.7.0)" % (source, each.line, each.kind.decode()))
 
 
 def _run(env: "Env", command: bytes, where: str) -> int:

@@ -60,13 +60,12 @@ def find(env: "Env", allowed: bytes) -> "Orders | None":
         return None
     home.check(b".")
     ext = env.get(b"EXT", b"")
-    dash = b"-" if ext else b""
-    found = home.find(b".", dash, ext) if ext else None
+    found = choose(b".", ext)
     if found is None:
-        dash, ext = b"", b""
-        found = home.find(b".", dash, ext)
-    if found is None or not found.content:
         return None
+    if found.path == b"./.qmail":
+        ext = b""
+    dash = b"-" if ext else b""
     env = dict(env)
     local, host, sender = (env.get(each, b"") for each in (b"LOCAL", b"HOST", b"SENDER"))
     newsender = follow.new_sender(b".", dash, ext, local + b"@" + host, sender)
@@ -82,6 +81,14 @@ def find(env: "Env", allowed: bytes) -> "Orders | None":
     source = env.get(b"HOME", b"") + found.path[1:]
     order = follow.Order(found.content, found.forward_only, source.decode("utf-8", "replace"), env, newsender)
     return Orders(order, KINDS[allowed], env.pop(b"FORWARDING", b"") == b"no")
+
+
+def choose(directory: bytes, ext: bytes) -> "home.Found | None":
+    """The file in `directory` that counts for the extension `ext`, None if there is none that says anything."""
+    found = home.find(directory, b"-", ext) if ext else None
+    if found is None:
+        found = home.find(directory, b"", b"")
+    return found if found is not None and found.content else None
 
 
 def _goes_out(address: bytes) -> bool:

@@ -1,5 +1,6 @@
 """The programs that run warm: command name to main."""
 
+from vqmail.faces import vdelivermail
 from vqmail.prog import (
     bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd,
     virtmaildelivery, virtmailfilter)
@@ -16,6 +17,7 @@ def programs() -> "dict[bytes, Main]":
         b"vq-local": local.main,
         b"virtmailfilter": virtmailfilter.main,
         b"virtmaildelivery": virtmaildelivery.main,
+        b"vdelivermail": vdelivermail.main,
         b"forward": forward.main,
         b"condredirect": condredirect.main,
         b"except": except_.main,
