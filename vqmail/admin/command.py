@@ -59,8 +59,10 @@ def parse(usage: str, argv: "list[bytes]") -> "dict[str, Any]":
     words = [each.decode("utf-8", "surrogateescape") for each in argv[1:]]
     try:
         return docopt.docopt(usage, words, default_help=False)
-    except docopt.DocoptExit as error:
-        raise codes.GiveUp("; ".join(each.strip() for each in str(error.usage).split("\n") if each.strip())) from None
+    except docopt.DocoptExit:
+        lines = [each.strip() for each in usage.partition(":")[2].split("\n") if each.strip()]
+        fitting = [each for each in lines if each.split()[1:2] == words[:1]]
+        raise codes.GiveUp("usage: " + "; ".join(fitting or lines)) from None
 
 
 def encode(text: "str | None") -> bytes:

@@ -109,7 +109,7 @@ class Transaction:
         self._add(journal.WRITE, path, b"%o" % mode, *_owner(owner), text)
 
     def remove(self, path: bytes) -> None:
-        """Take away a file or a link; absent is fine."""
+        """Take away a file, a link, or a directory that is empty by then; absent is fine."""
         self._add(journal.REMOVE, _real(path))
 
     def make_directory(self, path: bytes, mode: int, owner: "tuple[int, int]") -> None:

@@ -3,7 +3,7 @@
     one netstring for each step, in it one for each word; the last step is `end`
 
     write PATH MODE UID GID TEXT        the file is there with TEXT; UID and GID may be `-`: whoever we are
-    remove PATH                         the file or link is not there
+    remove PATH                         the file, link or empty directory is not there
     directory PATH MODE UID GID         the directory is there
     link PATH TARGET                    the symbolic link is there
     move OLD NEW INODE                  what has that number is at NEW

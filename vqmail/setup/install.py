@@ -17,7 +17,11 @@ WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "w
         "vq-tcpserver": "warm.tcpserver"}
 
 # the administrators' commands
-ADMIN: "dict[str, str]" = {}
+ADMIN: "dict[str, str]" = {
+    "vq-domain": "admin.domain_command",
+    "vq-passwd": "admin.passwd_command",
+    "vq-user": "admin.user_command",
+}
 
 # commands that bear their module's name, because qmail, sendmail or the HOWTO called them so; all others are vq-NAME
 OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "sendmail", "mailq", "newaliases", "forward", "condredirect",

@@ -133,7 +133,7 @@ def _do(step: "Step") -> "list[str]":
         if kind == journal.WRITE:
             _write(at, int(words[1], 8), _owner(words[2:4]), words[4])
         elif kind == journal.REMOVE:
-            durable.remove(at.path)
+            _remove(at)
         elif kind == journal.DIRECTORY:
             _make_directory(at, int(words[1], 8), _owner(words[2:4]))
         elif kind == journal.LINK:
@@ -153,6 +153,14 @@ def _owner(words: "list[bytes]") -> "tuple[int, int] | None":
 
 def _write(at: beneath.Place, mode: int, owner: "tuple[int, int] | None", text: bytes) -> None:
     durable.replace_with(at.path, lambda number: fd.write_all(number, text), mode, owner, at.path + TEMPORARY)
+
+
+def _remove(at: beneath.Place) -> None:
+    try:
+        durable.remove(at.path)
+    except IsADirectoryError:
+        calls.rmdir(at.path)
+        durable.sync_dir(at.directory)
 
 
 def _make_directory(at: beneath.Place, mode: int, owner: "tuple[int, int] | None") -> None:
