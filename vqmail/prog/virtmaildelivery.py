@@ -4,8 +4,11 @@ SYNOPSIS    virtmaildelivery user homedir [no|forwards|programs]
 
 READS       0   the message, from where it stands
             homedir/.qmail, homedir/.qmail-EXT, homedir/.qmail-default     where the third argument is not no
+            .over-quota.msg .quotawarn.msg  of the domain: what senders, and users, are told about quota
 WRITES      1   why it was not delivered; what a .qmail did
             homedir/Maildir/new, and the queue
+            homedir/Maildir/maildirsize     how much there is (Maildir++), which Dovecot and Courier share
+            homedir/Maildir/quotawarn       when the user was warned last
 
 The current directory is the domain's; homedir is relative to it even if it begins with a slash.  The Maildir is made
 where the home is there and it is not.  The message is kept byte for byte after RPLINE and DTLINE.
@@ -21,9 +24,15 @@ ENVIRONMENT DTLINE  the Delivered-To line
                     as vq-local sets them, for bob@example.com as if bob were a user of the host example.com
             FORWARDING
                     no: a .qmail forwards to nobody elsewhere
+            QUOTA   how much mail there may be, such as 5000000S,1000C or 5M
+            OVERQUOTA
+                    defer: what does not fit waits in the queue; anything else: it goes back
+            QUOTAWARN
+                    at how many per cent of QUOTA the user is warned, once a day; 90 without it, 0 is never
 
 EXIT        0   delivered
-            100 a loop: the message has a Delivered-To line with this address; or a program said so
+            100 a loop: the message has a Delivered-To line with this address; or a program said so;
+                or the message does not fit into QUOTA
             111 not now, for whatever reason
 RUNS AS     the virtual user
 
@@ -33,7 +42,7 @@ SECURITY    homedir has no `..` and no symbolic link in it: it cannot lead out o
 
 from vqmail import codes
 from vqmail.formats import deliveryenv
-from vqmail.store import homeorders, maildir, passage
+from vqmail.store import follow, homeorders, maildir, passage, quotabox
 from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
@@ -42,6 +51,7 @@ if TYPE_CHECKING:
 
 BEYOND = calls.O_PATH | calls.O_DIRECTORY | calls.O_NOFOLLOW | calls.O_CLOEXEC
 MAILDIR = b"Maildir"
+QUOTA = (b"QUOTA", b"OVERQUOTA", b"QUOTAWARN")          # what no program of the user's is told
 
 # the words for each step of a delivery that did not succeed
 STEPS = {"open": "fopen failed", "write": "fprintf failed", "fsync": "fsync failed", "link": "link failed"}
@@ -65,16 +75,20 @@ def _deliver(argv: "list[bytes]", env: "Env") -> int:
         raise codes.TryLater("invalid arguments: need home directory")
     head = _line(env, b"RPLINE") + _line(env, b"DTLINE")
     umask = calls.umask(0o077)
+    domain = calls.open(b".", BEYOND)
     try:
         _enter(argv[2])
         _make_missing(argv[2])
+        box = quotabox.Box(MAILDIR, env, domain)
+        env = {name: value for name, value in env.items() if name not in QUOTA}
         orders = homeorders.find(env, argv[3] if len(argv) > 3 else homeorders.NO)
         if orders is not None:
-            return orders.follow()
-        maildir.deliver(MAILDIR, passage.checked(head, passage.loops(env)))
+            return orders.follow(lambda _: box.deliver(follow.message(head)))
+        box.deliver(passage.checked(head, passage.loops(env)))
     except maildir.Undelivered as why:
         raise codes.TryLater("%s: %s" % (STEPS[why.step], why)) from None
     finally:
+        calls.close(domain)
         calls.umask(umask)
     return codes.OK
 

@@ -4,7 +4,7 @@ The answers begin with the words of the HOWTO's virtmailfilter, which scripts an
 """
 
 from vqmail import codes, vqhome
-from vqmail.formats import deliveryenv, header
+from vqmail.formats import deliveryenv, header, quota
 from vqmail.record import Record
 from vqmail.store import control, current, passage, recipient, rewrite, roles, virtual
 from vqmail.unix import calls
@@ -129,6 +129,9 @@ class Desk:
                   b"EXT": deliveryenv.harmless(found.ext or b"")}
         if found.settings is not None and not found.settings.forwarding:
             clean[b"FORWARDING"] = b"no"
+        if user.quota:
+            settings = found.settings or virtual.settings(found.domain)
+            clean |= quota.environment(user.quota, defer=settings.overquota == b"defer", warn=settings.warn)
         return Plan(user.uid, user.gid, directory, [DELIVERY, user.name, user.home, user.dotqmail], clean)
 
 
