@@ -19,6 +19,8 @@ Of @:               mailboxes aliases forwards autoresponders       how many of 
                     uids        own or owner: whether a new user gets a uid of his own, or has the domain owner's
 """
 
+from vqmail.formats import quota
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +29,6 @@ EVERYBODY = b"*"
 DOMAIN = b"@"
 SUSPENSIONS = (b"login", b"receive", b"send")
 LIMITS = (b"mailboxes", b"aliases", b"forwards", b"autoresponders")
-UNITS = (b"", b"S", b"C", b"K", b"KB", b"M", b"MB", b"G", b"GB", b"B")
 SEPARATORS = b"-+=_.#!~^"       # what may part a name from its extension
 LONGEST = 1000                  # bytes of a value
 
@@ -93,12 +94,10 @@ def _is_number(value: bytes) -> bool:
 
 
 def _is_quota(value: bytes) -> bool:
-    if value in (b"", b"NOQUOTA"):
-        return True
-    for each in value.split(b","):
-        digits = each.rstrip(b"SCKMGBkmgb")
-        if not digits.isdigit() or len(digits) > 18 or each[len(digits):].upper() not in UNITS:
-            return False
+    try:
+        quota.parse(value)
+    except ValueError:
+        return False
     return True
 
 

@@ -1,6 +1,6 @@
 """What the options of a domain (formats/options) come to: for the domain, and for one of its users."""
 
-from vqmail.formats import options
+from vqmail.formats import options, quota
 from vqmail.record import Record
 
 
@@ -45,4 +45,4 @@ def of_user(found: "dict[bytes, dict[bytes, bytes]]", name: bytes) -> "tuple[byt
 
 
 def _quota(value: bytes) -> bytes:
-    return b"" if value == b"NOQUOTA" else value
+    return b"" if value.upper() == quota.NOQUOTA else value
