@@ -178,7 +178,7 @@ def _make_directory(at: beneath.Place, mode: int, owner: "tuple[int, int] | None
     calls.mkdir(fresh, 0o700)
     number = calls.open(fresh, calls.O_RDONLY | calls.O_DIRECTORY | calls.O_NOFOLLOW | calls.O_CLOEXEC)
     try:
-        if calls.fstat(number).st_uid != calls.geteuid():
+        if calls.fstat(number).st_uid != calls.geteuid() or calls.listdir(b"/proc/self/fd/%d" % number):
             raise OSError(errno.EEXIST, "somebody put another directory in its place")
         if owner is not None:
             calls.fchown(number, *owner)

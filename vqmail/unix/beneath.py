@@ -18,7 +18,7 @@ FOLDER = calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC
 DEEPEST = 200                   # directories in one another; nobody's mail needs more
 # errors that whoever owns a tree can bring about in it at will
 THEIRS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY, errno.EXDEV,
-          errno.EBUSY, errno.EINVAL, errno.ENAMETOOLONG)
+          errno.EBUSY, errno.EINVAL, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)     # the last two: FUSE
 
 
 class Place:
