@@ -255,7 +255,13 @@ def _suspend(t: transaction.Transaction, domain: bytes, user: bytes,
     if after == before:
         raise transaction.Already("%s %s already; nothing was changed" % (_address(name, domain), (
             "is suspended (%s)" % b", ".join(sorted(before)).decode() if before else "is not suspended")))
-    _set(t, where, name, b"suspended", b",".join(each for each in options.SUSPENSIONS if each in after))
+    values = dict(where.options.get(name, {}))
+    if after == options.words(everybody):
+        values.pop(b"suspended", None)
+    else:
+        values[b"suspended"] = b",".join(each for each in options.SUSPENSIONS if each in after)
+    usertexts.write_options(t, where, name, values)
+    t.compile(domain)
 
 
 def _set_field(t: transaction.Transaction, domain: bytes, user: bytes, number: int, value: bytes) -> None:
