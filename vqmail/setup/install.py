@@ -18,13 +18,14 @@ WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "w
 
 # the administrators' commands
 ADMIN: "dict[str, str]" = {
+    "vq-alias": "admin.alias_command",
     "vq-domain": "admin.domain_command",
     "vq-passwd": "admin.passwd_command",
     "vq-user": "admin.user_command",
 }
 
 # commands that bear their module's name, because qmail, sendmail or the HOWTO called them so; all others are vq-NAME
-OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "sendmail", "mailq", "newaliases", "forward", "condredirect",
+OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "virtmailquota", "sendmail", "mailq", "newaliases", "forward", "condredirect",
              "except", "bouncesaying", "preline", "maildirmake", "maildir2mbox", "mailsubj", "datemail", "predate",
              "qreceipt", "qbiff"}
 
