@@ -2,9 +2,9 @@
 
 SYNOPSIS    vq-newu
 
-Compiles users/assign into users/cdb, and the users of every domain below control/virtualroot whose
-etc/passwd or etc/options changed.  Readers see the old file or the new one, never a mixture.  Run it
-after any edit; it does only what is to be done.
+Compiles users/assign into users/cdb, users/logins, and the users of every domain below
+control/virtualroot whose etc/passwd, etc/options or etc/logins changed.  Readers see the old file or
+the new one, never a mixture.  Run it after any edit; it does only what is to be done.
 
 First it completes what an administrator's command was killed in, if one was.
 
@@ -14,7 +14,9 @@ and the others are compiled all the same.
 WRITES      2   what is wrong; progress, if that is a terminal
 
 FILES       users/assign, users/cdb, users/lock, users/journal
+            users/logins (`OLDNAME:USER@DOMAIN`: old names to log in with), users/logins.cdb
             /virtual/DOMAIN/etc/passwd and options, users.cdb and passwd.cdb beside them
+            /virtual/DOMAIN/etc/logins (`OLDNAME:USER`), logins.cdb beside it
 
 CONTROL FILES
             minuid virtualroot
@@ -29,7 +31,7 @@ STANDARDS   qmail-newu(8), assign(5)
 """
 
 from vqmail import codes
-from vqmail.store import compiled, journal, virtual
+from vqmail.store import compiled, journal, loginaliases, virtual
 from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
@@ -47,7 +49,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
     lock = journal.take_lock()
     try:
         journal.recover()
-        return codes.TEMPORARY if not all([_compile_assign(), _compile_domains()]) else codes.OK
+        return codes.TEMPORARY if not all([_compile_assign(), _compile_logins(), _compile_domains()]) else codes.OK
     finally:
         calls.close(lock)
 
@@ -68,6 +70,16 @@ def _compile_assign() -> bool:
         return _complain(ASSIGN, "%s (users/cdb is as it was)" % error)
     if warning:
         log.line(b"vq-newu", ASSIGN + b": " + warning)
+    return True
+
+
+def _compile_logins() -> bool:
+    try:
+        loginaliases.compile_all()
+    except OSError as error:
+        return _complain(loginaliases.TEXT, "%s (users/logins.cdb is as it was)" % error.strerror)
+    except ValueError as error:
+        return _complain(loginaliases.TEXT, "%s (users/logins.cdb is as it was)" % error)
     return True
 
 
@@ -96,6 +108,7 @@ def _compile_domain(directory: bytes, domain: bytes) -> bool:
         if not virtual.usable_domain(domain):
             return not _is_there(text) or _complain(directory, "no domain is called so; domains are in lower case")
         virtual.compile_domain(domain)
+        loginaliases.compile_domain(domain)
     except (FileNotFoundError, NotADirectoryError) as error:    # a plain file, lost+found, a domain of another kind
         if _is_there(text):
             return _complain(text, "%s" % error.strerror)       # etc is a link

@@ -14,7 +14,7 @@ import stat
 
 from vqmail import codes, vqhome
 from vqmail.formats import journal
-from vqmail.store import compiled, sender, virtual
+from vqmail.store import compiled, loginaliases, sender, virtual
 from vqmail.unix import beneath, calls, durable, fd, lock, log
 
 TYPE_CHECKING = False
@@ -59,6 +59,7 @@ def recover() -> bool:
     try:
         steps = journal.decode(fd.read_file(PATH, LIMIT))
     except FileNotFoundError:
+        durable.remove(PATH + TEMPORARY)        # of one that was killed before it had said what it was going to do
         return False
     except OSError as error:
         raise codes.TryLater("cannot read %s: %s" % (PATH.decode(), error.strerror)) from None
@@ -76,7 +77,8 @@ def commit(steps: "list[Step]") -> "list[str]":
     TryLater: nothing was changed, or, if it says so, the rest is done by whoever comes next.
     """
     try:
-        durable.replace(PATH, journal.encode(steps), 0o600)
+        text = journal.encode(steps)
+        durable.replace_with(PATH, lambda number: fd.write_all(number, text), 0o600, temporary=PATH + TEMPORARY)
     except OSError as error:
         # it may be there under its name although its directory could not be synced: then it must go, or count
         try:
@@ -228,6 +230,8 @@ def _compile(domain: "bytes | None") -> "list[str]":
             compiled.compile_more_hosts()
         elif domain:
             virtual.compile_domain(domain)
+            loginaliases.compile_domain(domain)
+            loginaliases.compile_all()
         else:
             compiled.compile_assign()
     except (ValueError, codes.Failure) as error:

@@ -1,7 +1,8 @@
 """Is this the password?  A "no" costs as much for a user whom there is not as for one whom there is.
 
-Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...), and {CLEAR}secret or {PLAIN}secret for those who want
-APOP.  What is empty, or begins with * or !, or is just an x, is no password: nobody gets in.
+Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...), {CLEAR}secret or {PLAIN}secret for those who want APOP,
+{PLAIN-MD5} and 32 hex digits, as other systems have had them, for those who came from there.  What is empty, or begins with * or !, or is just
+an x, is no password: nobody gets in.
 """
 
 import errno
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLEAR = (b"{CLEAR}", b"{PLAIN}")
+MD5 = b"{PLAIN-MD5}"
 LOCKED = (b"*", b"!")
 # the hash of no password anybody has: what an unknown user's attempt is compared with
 NOBODY = b"$6$vqmailnobodyhere$" + b"." * 86
@@ -31,6 +33,8 @@ def verify(secret: bytes, stored: "bytes | None", timestamp: bytes) -> bool:
         stored = b""
     if stored.startswith(CLEAR):
         right = _is_clear(secret, stored.partition(b"}")[2], timestamp)
+    elif stored.startswith(MD5):
+        right = _same(_md5(secret), stored[len(MD5):].lower())
     else:
         right = bool(stored) and _same(_crypt(secret, stored), stored)
     if not right and not stored.startswith(SLOW):
@@ -41,11 +45,15 @@ def verify(secret: bytes, stored: "bytes | None", timestamp: bytes) -> bool:
 def _is_clear(secret: bytes, clear: bytes, timestamp: bytes) -> bool:
     if not clear:
         return False
-    from _md5 import md5  # APOP's (RFC 1939 7); hashlib would cost 4 ms
-
-    digest = bytes(md5(timestamp + clear, usedforsecurity=False).hexdigest(), "ascii")
+    digest = _md5(timestamp + clear)            # RFC 1939 7
     # without a challenge the digest would be one for ever
     return _same(secret, clear) or (bool(timestamp) and _same(secret, digest))
+
+
+def _md5(data: bytes) -> bytes:
+    from _md5 import md5  # for APOP and old stored forms only; hashlib would cost 4 ms
+
+    return bytes(md5(data, usedforsecurity=False).hexdigest(), "ascii")
 
 
 def load() -> None:

@@ -88,3 +88,13 @@ def test_every_no_costs_a_slow_hash(monkeypatch: pytest.MonkeyPatch, stored: "by
     passwords.verify(b"wrong", stored, STAMP)
 
     assert 1 == sum(each.startswith((b"$5$", b"$6$", b"$y$")) for each in computed)
+
+
+def test_md5_of_other_systems() -> None:
+    stored = b"{PLAIN-MD5}5ebe2294ecd0e0f08eab7690d2a6ee69"        # md5sum of: secret
+
+    assert passwords.verify(b"secret", stored, b"")
+    assert passwords.verify(b"secret", stored.replace(b"ebe", b"EBE"), b"")
+    assert not passwords.verify(b"Secret", stored, b"")
+    assert not passwords.verify(stored[11:], stored, b"")
+    assert not passwords.verify(b"", b"{PLAIN-MD5}", b"")
