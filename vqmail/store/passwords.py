@@ -1,8 +1,8 @@
 """Is this the password?  A "no" costs as much for a user whom there is not as for one whom there is.
 
-Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...), {CLEAR}secret or {PLAIN}secret for those who want APOP,
-{PLAIN-MD5} and 32 hex digits, as other systems have had them, for those who came from there.  What is empty, or begins with * or !, or is just
-an x, is no password: nobody gets in.
+Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...); {CLEAR}secret or {PLAIN}secret for those who want APOP;
+{PLAIN-MD5} and 32 hex digits, for those who had it elsewhere.  What is empty, or begins with * or !, or is just an x,
+is no password: nobody gets in.
 """
 
 import errno
