@@ -267,3 +267,219 @@ def test_cold_deliveries_end_where_warm_ones_do(world: module.System, address: s
     assert done.returncode == (100 if where == GONE else 0), done.stdout
     new = {whose for path, whose in files(world).items() if path not in before}
     assert new == ({where} if where not in (GONE, None) else set())
+
+
+# ---- what the owner's file may say ----
+
+@pytest.fixture
+def default(world: module.System) -> "typing.Iterator[typing.Callable[[str], None]]":
+    """Writes .qmail-default of one.test, and puts it back."""
+    path = world.virtual / "one.test/.qmail-default"
+    before = path.read_text()
+    yield lambda text: typing.cast("None", path.write_text(text))
+    path.write_text(before)
+
+
+@pytest.mark.parametrize(("argument", "code", "where"), [
+    ("delete", 0, None), ("bounce-no-mailbox", 100, None), ("{home}/all", 0, "all"), ("{home}/all/Maildir/", 0, "all"),
+    ("ann@own.test", 0, "own.test/ann"), ("carl", 0, "one.test/carl"), ("zoe@", 111, None), ("nobody", 111, None)])
+@pytest.mark.parametrize("face", ["vdelivermail ''", "virtmailfilter"])
+def test_catchall_by_argument(world: module.System, default: "typing.Callable[[str], None]", face: str, argument: str,
+                              code: int, where: "str | None") -> None:
+    directory = world.virtual / "one.test"
+    name, _, rest = face.partition(" ")
+    default(f"|{world.bin(name)} {rest} {argument.format(home=directory)}\n")
+    new = directory / "all/Maildir/new"
+    if not new.exists():
+        for each in (new.parent.parent, new.parent, new, new.parent / "tmp", new.parent / "cur"):
+            each.mkdir()
+            os.chown(each, world.owner("one.test"), world.owner("one.test"))
+    before = {*files(world), *new.iterdir()}
+    explained = explain(world, "someone@one.test")[0]
+    done = cold(world, "someone@one.test", b"Subject: cold\n\nx\n")
+    module.wait_until(world.queue_is_empty, "an empty queue")
+    found = {whose for path, whose in files(world).items() if path not in before}
+    found |= {"all" for path in new.iterdir() if path not in before}
+
+    assert (done.returncode, explained, found) == (code, code, {where} - {None})
+    mine = [path for path in [*files(world), *new.iterdir()] if path not in before]
+    for path in mine:
+        assert b"Delivered-To: someone@one.test\n" in path.read_bytes()
+
+
+@pytest.mark.parametrize("words", ["", "''", "'' delete x"])
+def test_vdelivermail_with_other_words_puts_off(world: module.System, default: "typing.Callable[[str], None]", words: str) -> None:
+    default(f"|{world.bin('vdelivermail')} {words}\n")
+    done = cold(world, "carl@one.test", b"Subject: cold\n\nx\n")
+
+    assert done.returncode == 111
+    assert b"vdelivermail: write | vdelivermail ''" in done.stdout
+
+
+def test_a_catchall_keeps_the_sender_and_ends_a_loop(world: module.System) -> None:
+    before = set(files(world))
+    done = cold(world, "ghost@fwd.test", b"Subject: once\n\nx\n")
+    module.wait_until(world.queue_is_empty, "an empty queue")
+    path, = set(files(world)) - before
+    text = path.read_bytes()
+
+    assert done.returncode == 0
+    assert text.startswith(b"Return-Path: <sink@host.test>\nDelivered-To: ann@own.test\n")
+    assert b"\nDelivered-To: ghost@fwd.test\n" in text
+    again = cold(world, "ghost@fwd.test", text)
+    assert (again.returncode, set(files(world)) - before) == (100, {path})
+    assert b"This message is looping" in again.stdout
+
+
+# ---- trouble is trouble in all three views, as far as each can see it ----
+
+def three_views(world: module.System, address: str) -> "tuple[str, int, int]":
+    client = Client(world.start_smtp())
+    try:
+        said = client.say(f"RCPT TO:<{address}>")
+    finally:
+        client.close()
+        world.stop("smtp")
+    return said[:3], explain(world, address)[0], cold(world, address, b"Subject: cold\n\nx\n").returncode
+
+
+def test_a_catchall_that_is_nobody_is_trouble_everywhere(world: module.System) -> None:
+    options(world, "fwd.test", "@:catchall=carl\n")
+    try:
+        assert three_views(world, "nobody@fwd.test") == ("451", 111, 111)
+    finally:
+        options(world, "fwd.test", "@:catchall=ann@own.test\n")
+
+
+@pytest.mark.parametrize("what", ["strangers link", "link to a link"])
+def test_a_link_that_is_a_mistake_is_trouble_everywhere(world: module.System, what: str) -> None:
+    link = world.virtual / "alias.test"
+    if what == "strangers link":
+        os.chown(link, world.owner("del.test"), world.owner("del.test"), follow_symlinks=False)
+    else:
+        link.unlink()
+        link.symlink_to("second.test")
+        (world.virtual / "second.test").symlink_to("del.test")
+    try:
+        assert three_views(world, "eve@alias.test") == ("451", 111, 111)
+    finally:
+        (world.virtual / "second.test").unlink(missing_ok=True)
+        link.unlink()
+        link.symlink_to("del.test")
+
+
+def test_an_alias_domain_of_anothers_domain_is_refused(world: module.System) -> None:
+    """virtualdomains gives the name to one owner, the link leads to the users of another."""
+    (world.virtual / "evil.test").symlink_to("own.test")
+    table = world.home / "control/virtualdomains"
+    before = table.read_text()
+    table.write_text(before + "evil.test:one.test\n")
+    try:
+        done = world.run("virtmailfilter", uid=world.owner("one.test"), input=b"S: x\n\n", env={
+            "EXT": "bob", "HOST": "evil.test", "DTLINE": "Delivered-To: one.test-bob@evil.test\n", "RPLINE": "R: x\n"})
+    finally:
+        table.write_text(before)
+        (world.virtual / "evil.test").unlink()
+
+    assert done.returncode == 111
+    assert b"own.test belongs to uid %d" % world.owner("own.test") in done.stdout
+
+
+def test_a_home_file_that_may_not_be_trusted_puts_delivery_off(world: module.System) -> None:
+    homefile(world, "pam", ".qmail", "|touch ran\n", 0o666)
+
+    assert three_views(world, "pam@own.test") == ("250", 111, 111)
+    homefile(world, "pam", ".qmail", "|touch ran\n")
+    assert three_views(world, "pam@own.test") == ("250", 0, 0)
+    ran = world.virtual / "own.test/home/pam/ran"
+    assert ran.stat().st_uid == world.domains["own.test"]["pam"]
+
+
+@pytest.mark.parametrize(("form", "line"), [
+    ("address\n", b"Delivered-To: bob+x@own.test\n"), ("stored\n", b"Delivered-To: own.test-bob+x@own.test\n")])
+def test_delivered_to_is_what_people_know_or_what_is_stored(world: module.System, form: str, line: bytes) -> None:
+    world.control("deliveredto", form)
+    before = set(files(world))
+    try:
+        done = cold(world, "bob+x@own.test", b"Subject: x\n\ny\n")
+        path, = set(files(world)) - before
+        text = path.read_bytes()
+        again = [cold(world, "bob+x@own.test", b"Delivered-To: %s\n\ny\n" % each).returncode for each in (
+            b"bob+x@own.test", b"own.test-bob+x@own.test", b"bob@own.test")]
+    finally:
+        (world.home / "control/deliveredto").unlink()
+
+    assert (done.returncode, text) == (0, b"Return-Path: <sink@host.test>\n" + line + b"Subject: x\n\ny\n")
+    assert again == [100, 100, 0]
+
+
+# ---- in words ----
+
+def test_an_explanation_names_each_file_and_line(world: module.System) -> None:
+    done = world.run("vq-explain", "bob-lists@own.test")
+    root = world.virtual / "own.test"
+    line, = (number for number, text in enumerate((world.home / "users/assign").read_text().splitlines(), 1)
+             if text.startswith("+own.test-:"))
+
+    assert done.stdout.decode() == f"""\
+bob-lists@own.test
+    control/locals: does not have own.test
+    control/virtualdomains line 1: own.test:own.test makes it own.test-bob-lists@own.test
+    users/cdb line {line}: own.test-bob-lists is under user own.test (uid {world.owner("own.test")}, gid {world.owner("own.test")}), \
+home {root}, dash "-", ext "bob-lists"
+    {root}/.qmail-bob-lists: is not there
+    {root}/.qmail-bob-default: is not there
+    {root}/.qmail-default: is there
+    {root}/.qmail-default: hands it to virtmailfilter
+    {root}/etc/passwd: has no user bob-lists
+    {root}/etc/passwd line 1: has the user bob; lists is an extension
+  delivered: the user bob of own.test (uid {world.domains["own.test"]["bob"]}, gid {world.domains["own.test"]["bob"]}), \
+{root}/home/bob/Maildir/
+  vq-smtpd says: 250 2.1.5 ok
+"""
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("address", "code", "words"), [
+    ("nobody@own.test", 100, "not delivered: no mailbox here by that name: no such user in "),
+    ("x@far.test", 0, "delivered: goes to another host: vq-remote"),
+    ("fred@own.test", 0, ".qmail: forward carl@one.test"),
+    ("sales@own.test", 0, ".qmail-sales: forward ann@own.test"),
+    ("sue@own.test", 100, "not delivered: the mailbox receives nothing for now: it is suspended in "),
+    ("nobody@del.test", 0, "delivered: is deleted: catch-all of "),
+    ("sink@host.test", 0, ".qmail-sink: mbox ./sink"),
+    ("nobody@host.test", 100, "no dot-qmail file for it in "),
+    ("x\x1b[2J@own.test", 100, "x\\x1b[2J@own.test"),
+])
+def test_explanations_in_words(world: module.System, address: str, code: int, words: str) -> None:
+    done = world.run("vq-explain", address)
+
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert words in done.stdout.decode()
+    assert b"\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--what", "a@b"]])
+def test_wrong_usage_of_explain(world: module.System, arguments: "list[str]") -> None:
+    done = world.run("vq-explain", *arguments)
+
+    assert (done.returncode, done.stdout, done.stderr) == (100, b"", b"vq-explain: usage: vq-explain [--json] ADDRESS...\n")
+
+
+def test_the_six_lines_of_the_book(world: module.System) -> None:
+    """REQUIREMENTS 3-3: what virtualdomains makes of each address."""
+    table = world.home / "control/virtualdomains"
+    before = table.read_text()
+    world.control("virtualdomains", "example.com:foo\n.example.com:foo-bar\ntwo.example.com:baz\nwaldo@domain.com:qux\n"
+                                    "domain.com:\n:garply\n")
+    addresses = ["user@example.com", "x@something.example.com", "x@two.example.com", "waldo@domain.com", "other@domain.com",
+                 "someone@somewhere.org", "me@host.test"]
+    try:
+        _, found = explain(world, *addresses)
+    finally:
+        table.write_text(before)
+
+    assert [each["stored"] for each in found] == [
+        "foo-user@example.com", "foo-bar-x@something.example.com", "baz-x@two.example.com", "qux-waldo@domain.com",
+        "other@domain.com", "garply-someone@somewhere.org", "me@host.test"]
+    assert [each["kind"] == "remote" for each in found] == [False, False, False, False, True, False, False]
