@@ -41,10 +41,8 @@ def check_hash(stored: bytes) -> None:
     """GiveUp unless `stored` can stand where the hash of a password stands, and a login can be compared with it."""
     if not stored or len(stored) > LONGEST_HASH or any(each <= 32 or each >= 127 or each == 58 for each in stored):
         raise codes.GiveUp("that is no hash of a password: it has printable characters, and no colon")
-    try:
-        passwords.verify(b"-", stored, b"")
-    except codes.TryLater:
-        raise codes.GiveUp("that hash is of no kind that crypt(3) knows here") from None
+    if not passwords.is_possible(stored):
+        raise codes.GiveUp("that is no hash of a kind that crypt(3) knows here, or it is not whole")
 
 
 def ask(whose: str) -> bytes:

@@ -56,6 +56,18 @@ def _md5(data: bytes) -> bytes:
     return bytes(md5(data, usedforsecurity=False).hexdigest(), "ascii")
 
 
+def is_possible(stored: bytes) -> bool:
+    """Whether a login can be compared with `stored`, or it is one that nobody gets in with.  False for a hash that was
+    cut, or is a password in clear by mistake: what is made with it as a salt has another length.
+    """
+    if stored.startswith((*LOCKED, *CLEAR)):
+        return True
+    try:
+        return len(_crypt(b"-", stored)) == len(stored)
+    except (codes.TryLater, UnicodeDecodeError):
+        return False
+
+
 def load() -> None:
     """Have crypt(3) in memory before many processes are forked that want it."""
     _crypt(b"", NOBODY)

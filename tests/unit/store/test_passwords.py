@@ -98,3 +98,22 @@ def test_md5_of_other_systems() -> None:
     assert not passwords.verify(b"Secret", stored, b"")
     assert not passwords.verify(stored[11:], stored, b"")
     assert not passwords.verify(b"", b"{PLAIN-MD5}", b"")
+
+
+@pytest.mark.parametrize("stored", [*KINDS.values(), b"*", b"!", b"!" + KINDS["md5"], b"{CLEAR}x", b"*LK*"])
+def test_what_can_be_stored(stored: bytes) -> None:
+    assert passwords.is_possible(stored) is True
+
+
+@pytest.mark.parametrize("stored", [b"secret", b"x", b"geheim", b"{SSHA}abc", b"\xff\xff", b"$6$", *(each[:-1] for each in KINDS.values())])
+def test_what_nobody_could_log_in_with(stored: bytes) -> None:
+    assert passwords.is_possible(stored) is False
+
+
+@pytest.mark.parametrize(("scheme", "begin"), [(b"", b"$y$"), (b"yescrypt", b"$y$"), (b"sha512", b"$6$"), (b"clear", b"{CLEAR}")])
+def test_what_is_made_is_accepted(scheme: bytes, begin: bytes) -> None:
+    stored = passwords.hashed(b"geheim", bytes(range(100, 120)), scheme)
+
+    assert stored.startswith(begin)
+    assert (passwords.verify(b"geheim", stored, b""), passwords.verify(b"gehein", stored, b"")) == (True, False)
+    assert passwords.is_possible(stored)
