@@ -244,9 +244,9 @@ class Quota:
             raise
 
 
-def note_removed(path: bytes, names: "list[bytes]", sizes: "list[int]") -> None:
-    """Messages called `names`, of these sizes, were removed from the Maildir `path`."""
-    gone = [size for name, size in zip(names, sizes, strict=True) if quota.counts(name)]
+def note_removed(path: bytes, messages: "list[tuple[bytes, int]]") -> None:
+    """Messages of these names and sizes were removed from the Maildir `path`."""
+    gone = [size for name, size in messages if quota.counts(name)]
     Quota(path, None).remove(sum(gone), len(gone))
 
 

@@ -2,13 +2,15 @@
 
 It is asked by the owner of a domain, whose vq-local ran `| virtmailfilter`.  It serves a caller only for the
 domains whose owner the caller is, as the kernel knows him; it never opens the message.
+
+vq-smtpd asks it, too, whether a message fits into a mailbox; a process of that user looks.
 """
 
 import _signal
 
 from vqmail import codes
 from vqmail.formats import job
-from vqmail.store import desk
+from vqmail.store import desk, quotaquestion
 from vqmail.unix import calls, log, loop, sockets
 from vqmail.warm import pool
 
@@ -79,6 +81,9 @@ class Service:
         try:
             packet, descriptors = sockets.receive(sock)
             argv, env, targets = job.decode(packet)
+            if argv[0] == quotaquestion.ARGUMENT and not descriptors:
+                self._look(sock, argv)
+                return
             if b",".join(targets) != TARGETS or len(descriptors) != 3:
                 raise ValueError("three descriptors belong to a delivery")
         except (OSError, ValueError) as error:
@@ -102,8 +107,25 @@ class Service:
             else:
                 self._tell(sock, desk.encode(plan))
             return
+        self._run(sock, plan, descriptors, TARGETS + b",")
+
+    def _look(self, sock: "socket", argv: "list[bytes]") -> None:
+        """Answer whether something fits."""
+        try:
+            if not quotaquestion.may_ask(sockets.peer(sock)[1]):
+                raise codes.TryLater("uid %d may not ask how full mailboxes are" % sockets.peer(sock)[1])
+            plan = quotaquestion.plan(argv)
+        except codes.Failure as failure:
+            self._answer(sock, codes.TEMPORARY, str(failure).encode("utf-8", "surrogateescape"))
+            return
+        if plan is None:
+            self._answer(sock, codes.OK, b"")
+            return
+        self._run(sock, plan, [], b"")
+
+    def _run(self, sock: "socket", plan: desk.Plan, descriptors: "list[int]", targets: bytes) -> None:
         directory = calls.open(plan.directory, calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC)
-        self._pool.submit((plan.uid, plan.gid), job.encode(plan.argv, plan.env, TARGETS + b"," + job.DIRECTORY),
+        self._pool.submit((plan.uid, plan.gid), job.encode(plan.argv, plan.env, targets + job.DIRECTORY),
                           [*descriptors, directory], lambda code: self._answer(sock, code, b""))
 
     def _answer(self, sock: "socket", code: int, text: bytes) -> None:

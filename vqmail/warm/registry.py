@@ -3,7 +3,7 @@
 from vqmail.faces import vdelivermail
 from vqmail.prog import (
     bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd,
-    virtmaildelivery, virtmailfilter)
+    virtmaildelivery, virtmailfilter, virtmailquota)
 from vqmail.store import passwords
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ def programs() -> "dict[bytes, Main]":
         b"vq-local": local.main,
         b"virtmailfilter": virtmailfilter.main,
         b"virtmaildelivery": virtmaildelivery.main,
+        b"virtmailquota": virtmailquota.main,
         b"vdelivermail": vdelivermail.main,
         b"forward": forward.main,
         b"condredirect": condredirect.main,

@@ -180,7 +180,7 @@ def test_noquota_takes_the_limit_out_of_the_file(box: pathlib.Path) -> None:
 
 def test_removed_messages_are_noted_unless_they_did_not_count(box: pathlib.Path) -> None:
     put(box, "maildirsize", "100S,10C\n50 5\n")
-    quota.note_removed(os.fsencode(box), [b"1.h,S=7", b"2.h:2,S", b"3.h,S=3:2,T"], [7, 10, 3])
+    quota.note_removed(os.fsencode(box), [(b"1.h,S=7", 7), (b"2.h:2,S", 10), (b"3.h,S=3:2,T", 3)])
 
     assert size(box) == "100S,10C\n50 5\n-17 -2\n"
 
