@@ -76,13 +76,15 @@ def show(value: object) -> None:
 
 
 def say(text: "bytes | str") -> None:
-    """Write a line to the caller, who may have gone."""
+    """Write a line to the caller, who may have gone.  TryLater if it cannot be written: what was done is done."""
     if isinstance(text, str):
         text = text.encode("utf-8", "surrogateescape")
     try:
         fd.write_all(1, text + b"\n")
     except BrokenPipeError:
         return
+    except OSError as error:
+        raise codes.TryLater("cannot write the answer: %s" % error.strerror) from None
 
 
 def served() -> "dict[bytes, Serve]":

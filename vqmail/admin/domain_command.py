@@ -1,6 +1,7 @@
 """vq-domain: add domains, delete them, and look after them.
 
 SYNOPSIS    vq-domain add DOMAIN [--owner=OWNER] [--postmaster=ADDRESS] [KEY=VALUE...]
+            vq-domain add DOMAIN [--owner=OWNER] (--mailbox | --password-stdin | --generate) [KEY=VALUE...]
             vq-domain delete DOMAIN
             vq-domain trash [DOMAIN] [--json]
             vq-domain restore DOMAIN [--time=TIME]
@@ -22,7 +23,9 @@ add         makes everything that belongs to a domain: its directory below contr
             users/assign, its names in control/; mail for it is accepted when the command returns.  OWNER is the name
             of a UNIX user, UID:GID, or `new`, which is the default: a uid that nobody has.  With uids=owner all users
             have the owner's uid, otherwise each has one of his own.  Mail for postmaster, abuse and the like of the
-            domain goes to ADDRESS, to this host's postmaster without one.  A name in another script is given in UTF-8.
+            domain goes to ADDRESS, to this host's postmaster without one; or into a mailbox postmaster of the domain,
+            whose password is asked for (--mailbox), read from descriptor 0, or generated and shown.  A name in another
+            script is given in UTF-8.
 delete      moves it into a trash, its directory with all mail; restore puts back the one that was deleted last (or at
             TIME), purge removes them for good, those older than DAYS days
 rename      gives it another name; with --keep mail for the old one is still accepted
@@ -56,7 +59,7 @@ STANDARDS   RFC 2142 (role addresses)
 import time
 
 from vqmail import codes
-from vqmail.admin import command, domains, names, transaction, trash
+from vqmail.admin import command, domains, names, newdomain, passwords, transaction, trash
 from vqmail.formats import options
 
 TYPE_CHECKING = False
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
 
 USAGE = """Usage:
   vq-domain add DOMAIN [--owner=OWNER] [--postmaster=ADDRESS] [KEY=VALUE...]
+  vq-domain add DOMAIN [--owner=OWNER] (--mailbox | --password-stdin | --generate) [KEY=VALUE...]
   vq-domain delete DOMAIN
   vq-domain trash [DOMAIN] [--json]
   vq-domain restore DOMAIN [--time=TIME]
@@ -108,10 +112,20 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
 
 def _add(asked: "dict[str, Any]", _: "Caller") -> str:
     domain = _domain(asked["DOMAIN"])
+    generated = secret = b""
+    if asked["--generate"]:
+        generated = secret = passwords.generate()
+    elif asked["--password-stdin"]:
+        secret = passwords.from_stdin()
+    elif asked["--mailbox"]:
+        secret = passwords.ask("postmaster@" + domain.decode())
     with transaction.Transaction() as t:
-        uid, gid = domains.add(t, domain, command.encode(asked["--owner"]) or domains.NEW, _values(asked["KEY=VALUE"]),
-                               postmaster=command.encode(asked["--postmaster"]))
+        uid, gid = newdomain.add(t, domain, command.encode(asked["--owner"]) or domains.NEW,
+                                 _values(asked["KEY=VALUE"]), to=command.encode(asked["--postmaster"]),
+                                 password_hash=passwords.hash(secret) if secret else b"")
         t.commit()
+    if generated:
+        command.say("postmaster@%s has the password %s" % (domain.decode(), generated.decode()))
     return "%s is added; its owner is %d:%d" % (names.shown(domain), uid, gid)
 
 

@@ -57,10 +57,11 @@ def owner(t: "Transaction", domain: bytes) -> "tuple[int, int]":
     return int(fields[2]), int(fields[3])
 
 
-def add(t: "Transaction", domain: bytes, whose: bytes = NEW, values: "Mapping[bytes, bytes] | None" = None, *,
-        postmaster: bytes = b"") -> "tuple[int, int]":
-    """Add a domain; uid and gid of its owner.  `whose` is the name of a UNIX user, UID:GID, or new: a uid of its own;
-    `values` are its options; `postmaster` is who gets mail for its role addresses.  Already if it is there.
+def add(t: "Transaction", domain: bytes, whose: bytes = NEW, values: "Mapping[bytes, bytes] | None" = None,
+        ) -> "tuple[int, int]":
+    """Add a domain without users or aliases; uid and gid of its owner.  Already if it is there.
+
+    `whose` is the name of a UNIX user, UID:GID, or new: a uid of its own; `values` are its options.
     """
     path = directory(domain)
     _must_be_free(t, domain)

@@ -1,9 +1,7 @@
 """The vq-send of this installation, if it runs: who it is, and telling it that settings changed."""
 
-import _signal
-
 from vqmail import vqhome
-from vqmail.unix import calls, fd
+from vqmail.unix import calls, child, fd
 
 MUTEX = vqhome.path(b"queue/lock/sendmutex")
 LOCKS = b"/proc/locks"
@@ -17,13 +15,7 @@ if TYPE_CHECKING:
 def reload() -> bool:
     """Have vq-send read its control files again; False if it does not run here."""
     pid = find()
-    if not pid:
-        return False
-    try:
-        calls.kill(pid, _signal.SIGHUP)
-    except ProcessLookupError:                  # it reads them when it starts
-        return False
-    return True
+    return bool(pid) and child.hang_up(pid)
 
 
 def find() -> int:
