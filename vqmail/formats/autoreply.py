@@ -119,10 +119,9 @@ def _split(text: bytes) -> "tuple[list[bytes], bytes]":
     reader = fields.Reader(max(len(text), 1) + 1)
     try:
         reader.feed(text)
-        reader.feed(b"")
     except fields.TooLarge:                     # not with such a limit
         return [], text
-    if reader.stray or not reader.fields() or b"\n\n" not in text:
+    if not reader.complete or reader.stray or not reader.fields():
         return [], text
     return [_ascii(each) for each in reader.fields() if fields.name(each) not in OURS], reader.rest
 
@@ -152,7 +151,7 @@ def _encoded(text: bytes) -> bytes:
 
 def _subject(head: bytes) -> bytes:
     found = header.values(head, b"subject")
-    subject = b" ".join((found[0] if found else b"").translate(None, CONTROLS).split())
+    subject = b" ".join((found[0] if found else b"").split()).translate(None, CONTROLS)
     if len(subject) > SUBJECT_LIMIT:            # between words: an encoded one must not be cut
         subject = subject[:SUBJECT_LIMIT + 1].rpartition(b" ")[0]
     if not subject:
