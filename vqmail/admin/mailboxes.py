@@ -12,6 +12,7 @@ import time
 from vqmail import codes
 from vqmail.admin import domains, lines, transaction, uids, usertexts
 from vqmail.formats import options, passwd
+from vqmail.formats import quota as quotas
 from vqmail.store import aliasdomain, control, domainsettings, rewrite, virtual
 
 TYPE_CHECKING = False
@@ -24,6 +25,8 @@ HOME = b"/home"
 TRASH = b"/.trash"
 MAILDIR = (b"", b"/tmp", b"/new", b"/cur")
 SHELL = b"/bin/false"
+SCHEMES = {b"y": "yescrypt", b"gy": "gost-yescrypt", b"7": "scrypt", b"6": "sha512", b"5": "sha256", b"1": "md5",
+           b"2a": "bcrypt", b"2b": "bcrypt", b"2x": "bcrypt", b"2y": "bcrypt"}
 IN_THE_WAY = "%s is there already, but no user has it: move it away"
 KEPT = (b"etc", b"home", b".trash")             # what is no home, though a line may say so
 
@@ -225,9 +228,10 @@ def info(domain: bytes, user: bytes) -> "dict[str, object]":
     where = usertexts.look(domain, transaction.read)
     entry = usertexts.entry(where, name)
     line = lines.find(where.text, name) or b""
-    quota, suspended, dotqmail = domainsettings.of_user(where.options, name)
+    allowed, suspended, dotqmail = domainsettings.of_user(where.options, name)
+    home = where.directory + b"/" + entry.home.strip(b"/")
     return {"name": name, "domain": where.name, "uid": entry.uid, "gid": entry.gid, "real_name": line.split(b":")[4],
-            "home": where.directory + b"/" + entry.home.strip(b"/"), "password": _kind(entry.password), "quota": quota,
+            "home": home, "password": _kind(entry.password), "quota": allowed, "use": _use(home),
             "suspended": suspended, "suspended_by_domain": options.words(
                 where.options.get(options.DOMAIN, {}).get(b"suspended", b"")), "dotqmail": dotqmail,
             "options": where.options.get(name, {})}
@@ -354,8 +358,18 @@ def _kind(stored: bytes) -> str:
     if stored in (b"", b"x") or stored[:1] in (b"*", b"!"):
         return "none"
     if stored[:1] == b"{":
-        return "clear"
-    return stored.split(b"$")[1].decode("ascii", "replace") if stored.count(b"$") > 1 else "des"
+        return stored[1:].partition(b"}")[0].decode("ascii", "replace").lower()
+    return SCHEMES.get(stored.split(b"$")[1], "unknown") if stored.count(b"$") > 1 else "des"
+
+
+def _use(home: bytes) -> "dict[str, int] | None":
+    """How much mail there is, as his Maildir itself says; None if it does not."""
+    try:
+        text = transaction.read(home + b"/Maildir/maildirsize")
+        use = quotas.parse_file(text).use if text else None
+    except (ValueError, codes.Failure):         # his own file: he may have put anything there
+        return None
+    return {"bytes": use.size, "messages": use.count} if use is not None else None
 
 
 def _address(name: bytes, domain: bytes) -> str:

@@ -219,12 +219,16 @@ def _info(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> s
     lines = []
     for key, value in found.items():
         if isinstance(value, dict):
-            value = b" ".join(b"%s=%s" % pair for pair in value.items())
+            value = " ".join("%s=%s" % (_text(one), _text(other)) for one, other in value.items())
         elif isinstance(value, frozenset):
             value = b", ".join(sorted(value))
-        text = value if isinstance(value, bytes) else str(value).encode()
+        text = value if isinstance(value, bytes) else str(value or "").encode()
         lines.append("%-20s %s" % (key.replace("_", " "), log.printable(text).decode() or "none"))
     return "\n".join(lines)
+
+
+def _text(value: object) -> str:
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _suspend(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:

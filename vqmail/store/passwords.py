@@ -62,6 +62,8 @@ def is_possible(stored: bytes) -> bool:
     """
     if stored.startswith((*LOCKED, *CLEAR)):
         return True
+    if stored.startswith(MD5):
+        return len(stored) == len(MD5) + 32 and not stored[len(MD5):].strip(b"0123456789abcdefABCDEF")
     try:
         return len(_crypt(b"-", stored)) == len(stored)
     except (codes.TryLater, UnicodeDecodeError):

@@ -100,12 +100,14 @@ def test_md5_of_other_systems() -> None:
     assert not passwords.verify(b"", b"{PLAIN-MD5}", b"")
 
 
-@pytest.mark.parametrize("stored", [*KINDS.values(), b"*", b"!", b"!" + KINDS["md5"], b"{CLEAR}x", b"*LK*"])
+@pytest.mark.parametrize("stored", [*KINDS.values(), b"*", b"!", b"!" + KINDS["md5"], b"{CLEAR}x", b"*LK*",
+                                    b"{PLAIN-MD5}5d41402abc4b2a76b9719d911017c592"])
 def test_what_can_be_stored(stored: bytes) -> None:
     assert passwords.is_possible(stored) is True
 
 
-@pytest.mark.parametrize("stored", [b"secret", b"x", b"geheim", b"{SSHA}abc", b"\xff\xff", b"$6$", *(each[:-1] for each in KINDS.values())])
+@pytest.mark.parametrize("stored", [b"secret", b"x", b"geheim", b"{SSHA}abc", b"\xff\xff", b"$6$", b"{PLAIN-MD5}5d41",
+                                    b"{PLAIN-MD5}" + b"x" * 32, *(each[:-1] for each in KINDS.values())])
 def test_what_nobody_could_log_in_with(stored: bytes) -> None:
     assert passwords.is_possible(stored) is False
 
