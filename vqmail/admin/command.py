@@ -37,7 +37,7 @@ SOCKET = vqhome.path(b"run/admin/socket")
 TERMINAL = 3                    # the descriptor
 HANDED = (b"TERM", b"NO_COLOR", b"COLUMNS")     # of the caller's environment
 COMMANDS = {b"vq-domain": "domain_command", b"vq-user": "user_command", b"vq-alias": "alias_command",
-            b"vq-passwd": "passwd_command"}
+            b"vq-passwd": "passwd_command", b"vq-quota": "quota_command"}
 
 
 def run(serve: "Serve", argv: "list[bytes]", env: "Env") -> int:

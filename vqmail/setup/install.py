@@ -21,13 +21,14 @@ ADMIN: "dict[str, str]" = {
     "vq-alias": "admin.alias_command",
     "vq-domain": "admin.domain_command",
     "vq-passwd": "admin.passwd_command",
+    "vq-quota": "admin.quota_command",
     "vq-user": "admin.user_command",
 }
 
 # commands that bear their module's name, because qmail, sendmail or the HOWTO called them so; all others are vq-NAME
-OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "virtmailquota", "sendmail", "mailq", "newaliases", "forward", "condredirect",
-             "except", "bouncesaying", "preline", "maildirmake", "maildir2mbox", "mailsubj", "datemail", "predate",
-             "qreceipt", "qbiff"}
+OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "virtmailquota", "sendmail", "mailq", "newaliases", "forward",
+             "condredirect", "except", "bouncesaying", "preline", "maildirmake", "maildir2mbox", "mailsubj", "datemail",
+             "predate", "qreceipt", "qbiff"}
 
 SCRIPT = """\
 #!{python} -IS

@@ -187,7 +187,7 @@ class Quota:
         limits = self._limits
         if limits is None:
             limits = self._limits_there()
-        if limits is not None:
+        if limits is not None and (limits != quota.NONE or self._is_there()):
             self._replace(quota.definition(limits) + b"\n" + quota.line(use.size, use.count))
         return use
 
