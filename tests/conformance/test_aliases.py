@@ -213,3 +213,48 @@ def test_autorespond_by_hand_in_a_unix_users_file(site: support.System, form: "t
     head = answer.read_bytes().partition(b"\n\n")[0].split(b"\n")
     for line in (b"From: <robot@host.test>", b"Subject: here", b"In-Reply-To: <1@x.test>"):
         assert line in head
+
+
+@pytest.mark.root
+def test_an_alias_of_another_name_of_the_domain_is_the_domains(site: support.System) -> None:
+    assert site.run("vq-domain", "alias", "other.test", D).returncode == 0
+    done(site, "add", "--copy", "bob@other.test", "ann@e.test")
+    site.start_all()
+    port = site.start_smtp()
+
+    assert (site.virtual / D / ".qmail-bob").read_text() == "| virtmailfilter\n&ann@e.test\n"
+    for each in ("bob@other.test", f"bob@{D}"):
+        assert swaks(port, each) == 0
+    site.wait_for_mail(D, "bob", 2)
+    site.wait_for_mail("e.test", "ann", 2)
+    listed = done(site, "list", "other.test").decode().split(None, 1)
+
+    assert listed == [f"bob@{D}", "the mailbox, ann@e.test\n"]
+
+
+@pytest.mark.root
+def test_of_two_who_make_the_last_alias_one_is_told_so(site: support.System) -> None:
+    assert site.run("vq-domain", "set", D, "aliases=1").returncode == 0
+    both = [subprocess.Popen([site.bin("vq-alias"), "add", f"{each}@{D}", "bob"], stderr=subprocess.PIPE, env=site.env())
+            for each in ("a", "b")]
+    said = sorted((each.wait(60), each.communicate()[1]) for each in both)
+
+    assert [code for code, _ in said] == [0, 100]
+    assert b"may have 1 aliases" in said[1][1]
+    assert len(json.loads(done(site, "list", D, "--json"))) == 1
+
+
+@pytest.mark.root
+def test_a_new_domain_has_its_role_addresses_and_says_which_reach_nobody(site: support.System) -> None:
+    assert site.run("vq-domain", "add", "new.test", "--postmaster", f"bob@{D}").returncode == 0
+    site.start_all()
+    port = site.start_smtp()
+    roles = ("postmaster", "ABUSE", "hostmaster", "webmaster", "noc", "security", "Mailer-Daemon", "root")
+
+    assert [replies(port, f"{each}@new.test") for each in roles] == [250] * 8
+    assert swaks(port, "Abuse@new.test") == 0
+    site.wait_for_mail(D, "bob")
+    done(site, "remove", "abuse@new.test")
+    problems = json.loads(site.run("vq-domain", "info", "new.test", "--json").stdout)["problems"]
+
+    assert problems == ["nobody gets mail for abuse@new.test; vq-alias roles makes such addresses"]

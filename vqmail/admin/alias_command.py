@@ -18,7 +18,8 @@ An alias NAME@DOMAIN is the file .qmail-NAME of the domain's owner, with `:` for
 that name.  A TARGET is an address, or the bare name of a user or an alias of the domain.  It is never a program or a
 file: such lines are the owner's to write, and stay what they are whatever is done here.
 
-add         adds targets; --copy, or NAME itself as a target, delivers to the mailbox NAME, too
+add         adds targets; --copy, or NAME itself as a target, delivers to the mailbox NAME, too, which otherwise gets
+            nothing while there is the alias
 set         gives it these targets and no others
 remove      takes targets out; without any, all of them, and the automatic answer.  What has no target is no alias any
             more, and mail for it goes to the mailbox of that name again, or to nobody.  Comments go with it.
@@ -106,9 +107,9 @@ def _add(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
     if not targets:
         raise codes.GiveUp("where is mail for %s to go? give a TARGET" % asked["ADDRESS"])
     with transaction.Transaction() as t:
-        (aliases.replace if asked["set"] else aliases.add)(t, domain, name, targets)
+        odd = (aliases.replace if asked["set"] else aliases.add)(t, domain, name, targets)
         t.commit()
-    return []
+    return odd
 
 
 def _remove(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
@@ -129,8 +130,9 @@ def _list(asked: "dict[str, Any]", domain: bytes, _: bytes) -> "list[str]":
     if asked["--json"]:
         command.show(found)
         return []
-    width = max((len(_text(each["address"])) for each in found), default=0)
-    return ["%-*s  %s" % (width, _text(each["address"]), _where(each)) for each in found]
+    rows = [(_text(each["address"]).replace("-default@", "-*@"), _where(each)) for each in found]
+    width = max((len(shown) for shown, _ in rows), default=0)
+    return ["%-*s  %s" % (width, *row) for row in rows]
 
 
 def _show(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":

@@ -49,18 +49,22 @@ def name_of(given: bytes, *, wildcard: bool = False) -> bytes:
     return name
 
 
-def add(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[bytes]") -> None:
-    """Add targets to an alias, which is made if it is not there.  Already if it has all of them."""
+def add(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[bytes]") -> "list[str]":
+    """Add targets to an alias, which is made if it is not there; what is odd about it, in words.  Already if it has all
+    of them.
+    """
     where = aliasplace.look(t, domain)
     before = aliasplace.lines(t, where, name) or []
     fresh = [each for each in aliastargets.lines_of(t, where, name, targets) if not aliasfile.has(before, each)]
     if not fresh:
         raise Already("%s goes there already; nothing was changed" % aliasplace.address(name, domain))
-    _write(t, where, name, before, _with(before, fresh))
+    after = _with(before, fresh)
+    _write(t, where, name, before, after)
+    return _hidden(where, name, after)
 
 
-def replace(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[bytes]") -> None:
-    """Give an alias these targets and no others.  Already if that is so."""
+def replace(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[bytes]") -> "list[str]":
+    """Give an alias these targets and no others; what is odd about it, in words.  Already if that is so."""
     where = aliasplace.look(t, domain)
     before = aliasplace.lines(t, where, name) or []
     wanted = aliastargets.lines_of(t, where, name, targets)
@@ -69,10 +73,11 @@ def replace(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[byt
     if not wanted or (before and aliasfile.text(after) == aliasfile.text(before)):
         raise Already("%s goes there already; nothing was changed" % aliasplace.address(name, domain))
     _write(t, where, name, before, after)
+    return _hidden(where, name, after)
 
 
 def remove(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[bytes]" = ()) -> "list[str]":
-    """Remove targets of an alias, all of them and its automatic answer if none is named; what is left of it, in words.
+    """Remove targets of an alias, all of them and its automatic answer if none is named; what is odd then, in words.
 
     An alias without targets goes, and a file that only keeps a copy; programs and files that somebody wrote stay.
     Already if there is nothing to be removed.
@@ -91,6 +96,8 @@ def remove(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[byte
         _forget_answers(t, where, name)
     _write(t, where, name, before, after)
     left = aliasfile.of(after, FOREIGN)
+    if not aliasfile.of(after, FORWARD, RESPONDER, FOREIGN) and name not in where.users:
+        return _left_behind(t, where, name)
     return ["lines that somebody wrote stay in %s: %s" % (_shown(aliasplace.path(where, name)), "; ".join(
         _shown(each.text) for each in left))] if left else []
 
@@ -201,6 +208,30 @@ def remove_autoresponder(t: "Transaction", domain: bytes, name: bytes) -> None:
         raise Already("%s does not answer; nothing was changed" % aliasplace.address(name, domain))
     _forget_answers(t, where, name)
     _write(t, where, name, before, [each for each in before if each.kind != RESPONDER])
+
+
+def _hidden(where: Place, name: bytes, lines: "list[Line]") -> "list[str]":
+    """A word about a mailbox of the same name that gets nothing any more."""
+    if name not in where.users or aliasfile.of(lines, COPY, FOREIGN):
+        return []
+    return ["%s is a mailbox, too, and gets no mail while there is this alias; vq-alias add --copy keeps it there" %
+            aliasplace.address(name, where.domain)]
+
+
+def _left_behind(t: "Transaction", where: Place, name: bytes) -> "list[str]":
+    """A word about each alias that goes to one that is no more."""
+    own = aliasfile.forward(name + b"@" + where.domain)
+    found = []
+    for each in aliasplace.names(t, where.directory):
+        try:
+            if each != name and aliasfile.has(aliasplace.lines(t, where, each) or [], own):
+                found.append("%s still goes there: mail for it will be refused" % (
+                    aliasplace.address(each, where.domain)))
+        except codes.GiveUp:                    # somebody's own file, and not in order
+            continue
+    if where.settings.catchall == own.what:
+        found.append("it was the catch-all of %s: mail for nobody will be refused" % where.domain.decode())
+    return found
 
 
 def _write(t: "Transaction", where: Place, name: bytes, before: "list[Line]", after: "list[Line]") -> None:

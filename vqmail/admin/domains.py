@@ -252,6 +252,11 @@ def _problems(t: "Transaction", domain: bytes) -> "list[str]":
             found.append("%s is in control/locals, which comes first: its users are this host's" % _text(name))
     if tables.assigned(t, tables.prefix(t, domain) or domain) is None:
         found.append("users/assign has no line for it: it has no owner")
+    text = t.read(directory(domain) + virtual.TEXT) or b""
+    if not _options(t, domain).get(options.DOMAIN, {}).get(b"catchall"):
+        found += ["nobody gets mail for %s@%s; vq-alias roles makes such addresses" % (_text(role), _text(domain))
+                  for role in (b"postmaster", b"abuse") if lines.find(text, role) is None
+                  and t.kind(directory(domain) + b"/.qmail-" + role) is None]
     return found
 
 

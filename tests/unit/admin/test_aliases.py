@@ -364,3 +364,33 @@ def test_there_is_no_alias_in_no_domain(site: Site) -> None:
     for domain in (b"nowhere.test", b"m.test", b"other.test"):
         with pytest.raises(codes.GiveUp), transaction.Transaction() as t:
             aliases.add(t, domain, b"info", [b"bob@d.test"])
+
+
+def test_a_mailbox_that_gets_nothing_any_more_is_spoken_of(site: Site) -> None:
+    odd = site.do(aliases.add, b"bob", [b"ann"])
+
+    assert odd == ["bob@d.test is a mailbox, too, and gets no mail while there is this alias; vq-alias add --copy keeps it there"]
+    assert site.do(aliases.add, b"bob", [b"bob"]) == []
+    assert site.do(aliases.replace, b"bob", [b"bob", b"x@x.test"]) == []
+
+
+def test_who_still_goes_to_an_alias_that_is_no_more_is_spoken_of(site: Site) -> None:
+    site.do(aliases.add, b"a", [b"bob"])
+    site.do(aliases.add, b"b", [b"a", b"ann"])
+    site.do(aliases.set_catchall, b"a@d.test")
+    odd = site.do(aliases.remove, b"a")
+
+    assert odd == ["b@d.test still goes there: mail for it will be refused",
+                   "it was the catch-all of d.test: mail for nobody will be refused"]
+
+
+def test_many_in_one_change(site: Site) -> None:
+    with transaction.Transaction() as t:
+        aliases.add(t, D, b"a", [b"bob"])
+        aliases.add(t, D, b"b", [b"a"])
+        aliases.add(t, D, b"a", [b"ann"])
+        aliases.remove(t, D, b"b")
+        aliases.add(t, D, b"c", [b"a"])
+        t.commit()
+
+    assert [site.text(each) for each in "abc"] == ["&bob@d.test\n&ann@d.test\n", None, "&a@d.test\n"]
