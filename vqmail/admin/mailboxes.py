@@ -12,7 +12,6 @@ import time
 from vqmail import codes
 from vqmail.admin import domains, lines, transaction, uids, usertexts
 from vqmail.formats import options, passwd
-from vqmail.formats import quota as quotas
 from vqmail.store import aliasdomain, control, domainsettings, rewrite, virtual
 
 TYPE_CHECKING = False
@@ -231,7 +230,7 @@ def info(domain: bytes, user: bytes) -> "dict[str, object]":
     allowed, suspended, dotqmail = domainsettings.of_user(where.options, name)
     home = where.directory + b"/" + entry.home.strip(b"/")
     return {"name": name, "domain": where.name, "uid": entry.uid, "gid": entry.gid, "real_name": line.split(b":")[4],
-            "home": home, "password": _kind(entry.password), "quota": allowed, "use": _use(home),
+            "home": home, "password": _kind(entry.password), "quota": allowed,
             "suspended": suspended, "suspended_by_domain": options.words(
                 where.options.get(options.DOMAIN, {}).get(b"suspended", b"")), "dotqmail": dotqmail,
             "options": where.options.get(name, {})}
@@ -360,16 +359,6 @@ def _kind(stored: bytes) -> str:
     if stored[:1] == b"{":
         return stored[1:].partition(b"}")[0].decode("ascii", "replace").lower()
     return SCHEMES.get(stored.split(b"$")[1], "unknown") if stored.count(b"$") > 1 else "des"
-
-
-def _use(home: bytes) -> "dict[str, int] | None":
-    """How much mail there is, as his Maildir itself says; None if it does not."""
-    try:
-        text = transaction.read(home + b"/Maildir/maildirsize")
-        use = quotas.parse_file(text).use if text else None
-    except (ValueError, codes.Failure):         # his own file: he may have put anything there
-        return None
-    return {"bytes": use.size, "messages": use.count} if use is not None else None
 
 
 def _address(name: bytes, domain: bytes) -> str:

@@ -26,6 +26,7 @@ add         makes a user with a home and a Maildir; mail is accepted, and the pa
             in.  SCHEME is yescrypt, sha512, or clear, which APOP needs; without it the best that crypt(3) knows.
 delete      puts the user, with all mail, into a trash; restore brings back the one that was deleted last, purge removes
             them for good, those deleted DAYS days ago or earlier
+info        what there is to know of a user; vq-quota says how full his mailbox is
 rename      changes the part before the @; the mail stays his
 suspend     he may not log in, receive, send; all three if none is named
 set         name, quota, or dotqmail (what a .qmail in his home may do: no, forwards, programs; programs is for the

@@ -321,24 +321,11 @@ def test_an_alias_of_the_name_is_told_of(site: Site) -> None:
 
 def test_what_there_is_to_know_has_no_hash(site: Site) -> None:
     site.options("@:suspended=send\n*:quota=9M\n")
-    (site.d / "home/ann/Maildir/maildirsize").write_text("9437184S\n100 2\n-40 -1\n")
     found = mailboxes.info(D, b"ANN")
 
     assert found == {"name": b"ann", "domain": D, "uid": ME, "gid": MINE, "real_name": b"Ann  B.",
-                     "home": os.fsencode(site.d / "home/ann"), "password": "sha512", "quota": b"9M",
-                     "use": {"bytes": 60, "messages": 1}, "suspended": frozenset([b"send"]),
+                     "home": os.fsencode(site.d / "home/ann"), "password": "sha512", "quota": b"9M", "suspended": frozenset([b"send"]),
                      "suspended_by_domain": frozenset([b"send"]), "dotqmail": b"no", "options": {}}
-
-
-@pytest.mark.parametrize("trap", ["none", "rubbish", "link", "second name"])
-def test_what_a_user_says_of_his_own_mail_may_be_anything(site: Site, trap: str) -> None:
-    path = site.d / "home/ann/Maildir/maildirsize"
-    secret = site.path / "secret"
-    secret.write_text("1S\n5 5\n")
-    {"none": lambda: None, "rubbish": lambda: path.write_bytes(b"\0\xff" * 99), "link": lambda: path.symlink_to(secret),
-     "second name": lambda: os.link(secret, path)}[trap]()
-
-    assert mailboxes.info(D, b"ann")["use"] is None
 
 
 def test_a_forged_line_in_the_trash_makes_nobody(site: Site) -> None:
