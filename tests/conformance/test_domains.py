@@ -3,8 +3,10 @@
 import json
 import os
 import pathlib
+import pty
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -387,3 +389,75 @@ def test_a_domain_has_its_role_addresses_and_a_postmaster_with_a_password_if_wan
         ended = subprocess.run(["curl", "-s", "-u", f"postmaster@{domain}:{secret}", f"pop3://127.0.0.1:{port}/"], check=False)
 
         assert ended.returncode == 0
+
+
+def test_the_first_domain_makes_the_directory_of_all_domains(site: "system.System") -> None:
+    site.virtual.rmdir()
+    done(site, "vq-domain", "add", "a.example", "--owner=3001:3001")
+
+    assert (site.virtual.stat().st_uid, oct(site.virtual.stat().st_mode)) == (0, "0o40755")
+    assert (site.virtual / "a.example/etc/users.cdb").is_file()
+
+
+def test_a_domain_on_a_file_system_of_its_own_is_not_half_moved(site: "system.System") -> None:
+    done(site, "vq-domain", "add", "a.example")
+    subprocess.run(["mount", "-t", "tmpfs", "none", site.virtual / "a.example"], check=True)
+    try:
+        said = refused(site, "vq-domain", "delete", "a.example")
+    finally:
+        subprocess.run(["umount", site.virtual / "a.example"], check=True)
+
+    assert "it is on a file system of its own; move it by hand" in said
+    assert line_counts(site, "a.example") == (1, 1, 1)
+
+
+def on_a_terminal(argv: "list[str]", env: "dict[str, str]", uid: int, lines: "list[str]") -> "tuple[int, str]":
+    """(exit code, all that appeared) of a program on a terminal of its own, where `lines` are typed, each when asked."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        os.execve(argv[0], argv, env)
+    seen = b""
+    for line in lines:
+        asked = seen.count(b": ")
+        while seen.count(b": ") == asked:
+            seen += os.read(terminal, 1000)
+        os.write(terminal, line.encode() + b"\n")
+    try:
+        while piece := os.read(terminal, 1000):
+            seen += piece
+    except OSError:                             # it has ended
+        pass
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode()
+
+
+def test_passwords_are_asked_for_on_the_terminal_here_and_by_the_service(site: "system.System") -> None:
+    code, seen = on_a_terminal([site.bin("vq-domain"), "add", "a.example", "--owner=3001:3001", "--mailbox"], site.env(), 0,
+                               ["first secret", "first secret"])
+
+    assert (code, "first secret" in seen) == (0, False), seen
+
+    site.start_admin()
+    code, seen = on_a_terminal([site.bin("vq-passwd"), "postmaster@a.example"], site.env(), 3001,
+                               ["second secret", "second secret"])
+
+    assert (code, "second secret" in seen) == (0, False), seen
+    port = site.start_pop3()
+    assert [subprocess.run(["curl", "-s", "-u", f"postmaster@a.example:{word} secret", f"pop3://127.0.0.1:{port}/"],
+                           check=False).returncode for word in ("first", "second")] == [67, 0]
+
+
+@pytest.mark.parametrize("packet", [b"", b"x", b"1\0000,1,2\0/bin/sh", b"1\0000,1,2\0vq-newu", b"1\0000,1\0vq-domain",
+                                    b"1\0000,1,2,200\0vq-domain", b"9\0000,1,2\0vq-domain", b"\xff" * 1000])
+def test_the_service_does_nothing_it_does_not_know(site: "system.System", packet: bytes) -> None:
+    site.start_admin()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.connect(str(site.home / "run/admin/socket"))
+        socket.send_fds(client, [packet], [0, 1, 2])
+        client.settimeout(20)
+
+        assert client.recv(100) == b"111"
+    assert done(site, "vq-domain", "list", uid=3001) in ("", "\n")

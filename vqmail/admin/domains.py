@@ -67,6 +67,8 @@ def add(t: "Transaction", domain: bytes, whose: bytes = NEW, values: "Mapping[by
     _must_be_free(t, domain)
     if tables.assigned(t, domain) is not None:
         raise codes.GiveUp("users/assign has a line for %s- already; remove it first" % _text(domain))
+    if t.kind(virtual.root()) is None:          # the very first domain
+        t.make_directory(virtual.root(), 0o755, _ours())
     name, uid, gid = _find_owner(t, domain, whose)
     who, ours = (uid, gid), _ours()
     tables.receive(t, domain)

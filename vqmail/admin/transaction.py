@@ -104,7 +104,8 @@ class Transaction:
         path = _real(path)
         if mode is None or owner is None:
             found = self._status(path)
-            mode = mode if mode is not None else stat.S_IMODE(found.st_mode) if found else MODE
+            # no set-uid bit: in a domain the old file may be of its owner's making
+            mode = mode if mode is not None else found.st_mode & 0o777 if found else MODE
             owner = owner or ((found.st_uid, found.st_gid) if found else None)
         self._add(journal.WRITE, path, b"%o" % mode, *_owner(owner), text)
 
@@ -132,7 +133,9 @@ class Transaction:
             raise ValueError("%s was changed already and cannot be moved in the same change" % _shown(old))
         try:
             with changes.place(old) as at:
-                inode = changes.inode(at)
+                inode, device = changes.inode(at), calls.lstat(at.path).st_dev
+            if device != os.stat(_there(os.path.dirname(new))).st_dev:
+                raise OSError(errno.EXDEV, "it is on a file system of its own; move it by hand")
         except OSError as error:
             raise codes.GiveUp("cannot move %s: %s" % (_shown(old), error.strerror)) from None
         self._add(journal.MOVE, old, new, b"%d" % inode)
@@ -230,12 +233,8 @@ class Transaction:
             sizes[directory] = sizes.get(directory, 0) + BLOCK + _size_of_compiled(directory)
         needed: dict[int, tuple[int, int, bytes]] = {}
         for place, size in sizes.items():
-            while True:
-                try:
-                    device, room = os.stat(place).st_dev, os.statvfs(place)
-                    break
-                except OSError:                 # it will be made; its parent is on the same disk
-                    place = os.path.dirname(place)
+            place = _there(place)
+            device, room = os.stat(place).st_dev, os.statvfs(place)
             available = (room.f_bfree if os.geteuid() == 0 else room.f_bavail) * room.f_frsize
             if room.f_files and not room.f_ffree:
                 available = 0
@@ -298,6 +297,13 @@ def _real(path: bytes) -> bytes:
     if not path.startswith(b"/"):
         raise ValueError("%s is not a whole path" % _shown(path))
     return path if changes.virtual_root(path) else os.path.realpath(path)
+
+
+def _there(path: bytes) -> bytes:
+    """The directory `path`, or the nearest one above it that is there already."""
+    while path != b"/" and kind(path) != "directory" and kind(os.path.realpath(path)) != "directory":
+        path = os.path.dirname(path)
+    return path
 
 
 def _owner(owner: "tuple[int, int] | None") -> "tuple[bytes, bytes]":
