@@ -225,7 +225,7 @@ def test_the_doors_work_on_sockets_of_systemd_and_inetd(activated: module.System
                    activated.bin("vq-pop3d"), "Maildir")
     for domain, password in (("domain1.test", "one"), ("domain2.test", "two")):
         assert swaks("127.0.0.1", mail, f"bob@{domain}", f"for {domain}").returncode == 0
-        activated.wait_for_mail(domain, "bob")
+        assert b" (HELO client.test) (127.0.0.1)" in activated.wait_for_mail(domain, "bob")[0].read_bytes()
         done = subprocess.run(["curl", "-sS", f"pop3://127.0.0.1:{pop}/1", "-u", f"bob@{domain}:{password}"],
                               capture_output=True, check=True, timeout=30)
         assert f"\r\nSubject: for {domain}\r\n".encode() in done.stdout

@@ -14,7 +14,7 @@ password is answered a second after it came, whoever was asked for and however h
 
 Never reads beyond the line with the password, so a client may send its next commands behind it.
 
-ENVIRONMENT PROTO TCPLOCALIP TCPLOCALPORT TCPREMOTEIP TCPREMOTEPORT, as tcpserver sets them; where PROTO is not set,
+ENVIRONMENT PROTO TCPLOCALIP TCPLOCALPORT TCPREMOTEIP TCPREMOTEPORT, as tcpserver sets them; without them,
             as under inetd or systemd, the connection itself is asked, and they are set for subprogram
 
 CONTROL FILES

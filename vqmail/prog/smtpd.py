@@ -13,7 +13,8 @@ at once, and so is one whose mailbox is too full for what MAIL announced, or for
 as it turns out to be, if that can be told in time.  A message in which a line does not end in CR LF
 is refused and the connection closed: such a line is how one message is made to look like two.
 
-ENVIRONMENT TCPREMOTEIP TCPREMOTEHOST TCPREMOTEINFO TCPLOCALIP TCPLOCALHOST, as tcpserver sets them
+ENVIRONMENT TCPREMOTEIP TCPREMOTEHOST TCPREMOTEINFO TCPLOCALIP TCPLOCALHOST, as tcpserver sets them; without
+                            them, as under inetd or systemd, the connection is asked for its addresses
             RELAYCLIENT     the client may send anywhere; its value is appended to each recipient
             DATABYTES       instead of control/databytes
             QMAILQUEUE      run this program to queue a message
@@ -38,7 +39,7 @@ from vqmail import codes
 from vqmail.formats import header, quoting
 from vqmail.proto import reply, smtp
 from vqmail.store import control, reception
-from vqmail.unix import calls, log, receive, send, timed
+from vqmail.unix import calls, inetd, log, receive, send, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ LOGGED = 50                     # refused recipients of one connection that get 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Talk to the client on 0 and 1 until the end."""
     name = log.name_of(argv)
+    env = inetd.environment(0, env)
     try:
         settings = Settings()
     except codes.Failure as failure:

@@ -14,7 +14,7 @@ def environment(number: int, env: "Env") -> "Env":
 
     A connection whose client is gone already has no names.
     """
-    if b"PROTO" in env:
+    if b"PROTO" in env or b"TCPREMOTEIP" in env:
         return env
     try:
         sock = _socket.socket(fileno=number)
