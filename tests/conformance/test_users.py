@@ -306,3 +306,32 @@ def test_without_the_service_it_says_so(site: module.System) -> None:
 
     assert done.returncode == 111
     assert b"is the service `admin` up?" in done.stderr
+
+
+def test_another_name_of_a_domain_is_the_domain(site: module.System) -> None:
+    (site.virtual / "alias.test").symlink_to(A)
+    user(site, "add", "carl@alias.test", "--no-password")
+
+    assert user(site, "list", "alias.test").split() == user(site, "list", A).split() == [f"bob@{A}", f"carl@{A}"]
+    assert "is there already" in user(site, "add", f"carl@{A}", "--no-password", code=100)
+
+
+def test_options_by_hand_and_vq_newu_says_what_is_wrong_with_them(site: module.System) -> None:
+    pop3 = site.start_pop3()
+    options = site.virtual / A / "etc/options"
+    options.write_text("# ours\nbob:suspended=login\n")
+    first = site.run("vq-newu")
+    options.write_text("# ours\nbob:suspended=logins\n")
+    second = site.run("vq-newu")
+
+    assert (first.returncode, first.stderr) == (0, b"")
+    assert (second.returncode, second.stderr.decode()) == (
+        111, f"vq-newu: {options}: line 2: suspended cannot be logins: write login, receive, send, with commas between "
+             "(its compiled users are as they were)\n")
+    # what is broken is trouble: nobody is let in, and nobody is told that his password is wrong
+    assert curl(pop3, f"bob@{B}", "two")[0] == 0
+    assert f"{options}: line 2: suspended cannot be logins" in user(site, "resume", f"bob@{A}", code=100)
+    options.unlink()
+    site.run("vq-newu")
+
+    assert curl(pop3, f"bob@{A}", "one")[0] == 0
