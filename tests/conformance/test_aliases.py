@@ -154,6 +154,8 @@ def test_an_owner_looks_after_his_own_domain_and_no_other(site: support.System, 
     assert json.loads(done(site, "list", D, "--json", uid=owner))[0]["targets"] == [f"bob@{D}"]
     for target in ("|/bin/sh", "./Maildir/", "/tmp/x"):
         assert alias(site, "add", f"info@{D}", target, uid=owner).returncode == 100
+    done(site, "catchall", D, "ann", uid=owner)
+    assert (site.virtual / D / "etc/options").read_text().endswith("@:catchall=ann\n")
     # a file that only root can read is not read for him
     secret = tmp_path / "secret"
     secret.write_text("root's\n")

@@ -270,6 +270,8 @@ def test_a_domain_that_may_not_forward_has_no_target_elsewhere(site: Site) -> No
     for targets in ([b"x@x.test"], [b"bob", b"x@d.example"]):
         with pytest.raises(codes.GiveUp, match="may not forward"):
             site.do(aliases.add, b"a", targets)
+    with pytest.raises(codes.GiveUp, match="may not forward"):
+        site.do(aliases.set_catchall, b"x@x.test")
     site.do(aliases.add, b"a", [b"bob@other.test"])
     site.do(aliases.add, b"old", [b"bob"])
 
