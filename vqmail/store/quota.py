@@ -63,7 +63,7 @@ class Quota:
 
     def fits(self, size: int, count: int = 1) -> bool:
         """Whether so much more may come in."""
-        if self._limits is None or self._limits == quota.NONE:
+        if self._limits is None or not self._limits_anything():
             return True
         return not quota.is_over(self._limits, self._locked(lambda: self._look(size, count)), size, count)
 
@@ -71,6 +71,8 @@ class Quota:
         """Note that a message of `size` bytes comes in; what there is with it.  Full if it does not fit, unless it is
         to come in `whatever` there is.
         """
+        if not self._limits_anything() and not self._is_there():
+            return quota.Use(0, 0)              # nobody wants to know
         return self._locked(lambda: self._reserve(size, whatever))
 
     def give_back(self) -> None:
@@ -104,6 +106,9 @@ class Quota:
         """How full it is."""
         return quota.per_cent(self._limits, use) if self._limits is not None else 0
 
+    def _limits_anything(self) -> bool:
+        return self._limits is not None and self._limits != quota.NONE
+
     # ---- with the lock ----
 
     def _locked(self, do: "Callable[[], Use]") -> "Use":
@@ -118,7 +123,7 @@ class Quota:
             calls.close(number)
 
     def _reserve(self, size: int, whatever: bool) -> "Use":  # noqa: FBT001
-        if self._limits is None or (self._limits == quota.NONE and not self._is_there()):
+        if self._limits is None:
             return self._append(size, 1)
         use = self._look(size, 1)
         if not whatever and quota.is_over(self._limits, use, size, 1):

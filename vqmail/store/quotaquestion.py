@@ -6,14 +6,14 @@ a mailbox is is none of a stranger's business.  No answer, or none in time, mean
 
 import time
 
-from vqmail import codes
+from vqmail import codes, vqhome
 from vqmail.formats import job
 from vqmail.formats import quota as quotas
 from vqmail.store import desk, quota, roles, virtual
 from vqmail.unix import sockets
 
 ARGUMENT = b"fits"              # what makes a packet a question; a delivery begins with the name of its program
-PROGRAM = b"virtmailquota"
+PROGRAM = vqhome.path(b"bin/virtmailquota")
 PATIENCE = 1.0                  # seconds to wait for an answer: whoever asks may serve others meanwhile
 PAUSE = 10.0                    # seconds in which we do not ask again a service that did not answer
 
