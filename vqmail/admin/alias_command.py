@@ -12,7 +12,7 @@ SYNOPSIS    vq-alias add [--wildcard] [--copy] ADDRESS [TARGET...]
 
 READS       0   with --message=-, the answer
 WRITES      1   what was asked for
-            2   what is wrong
+            2   what is wrong, or odd
 
 An alias NAME@DOMAIN is the file .qmail-NAME of the domain's owner, with `:` for a dot; it comes before a mailbox of
 that name.  A TARGET is an address, or the bare name of a user or an alias of the domain.  It is never a program or a
@@ -53,7 +53,7 @@ STANDARDS   RFC 2142 (role addresses), RFC 3834, dot-qmail(5)
 from vqmail import codes
 from vqmail.admin import aliases, command, domains, names, transaction
 from vqmail.store import control
-from vqmail.unix import calls, fd
+from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,14 +109,14 @@ def _add(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
     with transaction.Transaction() as t:
         odd = (aliases.replace if asked["set"] else aliases.add)(t, domain, name, targets)
         t.commit()
-    return odd
+    return _warned(odd)
 
 
 def _remove(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
     with transaction.Transaction() as t:
         odd = aliases.remove(t, domain, name, [command.encode(each) for each in asked["TARGET"]])
         t.commit()
-    return odd
+    return _warned(odd)
 
 
 def _list(asked: "dict[str, Any]", domain: bytes, _: bytes) -> "list[str]":
@@ -223,6 +223,12 @@ def _where(found: "dict[str, Any]") -> str:
     words = ["the mailbox" if each == found["address"] else _text(each) for each in found["targets"]]
     words += ["an automatic answer"] if found["autoresponder"] else []
     return ", ".join(words + [_text(each) for each in found["other"]])
+
+
+def _warned(odd: "list[str]") -> "list[str]":
+    for each in odd:
+        log.line(b"vq-alias", each)
+    return []
 
 
 def _text(value: object) -> str:

@@ -102,6 +102,21 @@ def remove(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[byte
         _shown(each.text) for each in left))] if left else []
 
 
+def without_mailbox(t: "Transaction", domain: bytes, name: bytes) -> "list[str]":
+    """The mailbox `name` was taken away in this transaction: take away the copy that an alias keeps in it; what is odd
+    then, in words."""
+    try:
+        where = aliasplace.look(t, domain)
+        before = aliasplace.lines(t, where, name)
+    except codes.GiveUp:                        # not ours to write, or not in order: the mailbox goes all the same
+        return []
+    if before is None:
+        return _left_behind(t, where, name)
+    if aliasfile.of(before, COPY):
+        _write(t, where, name, before, [each for each in before if each.kind != COPY])
+    return ["mail for %s goes on to where the alias of that name says" % aliasplace.address(name, domain)]
+
+
 def add_roles(t: "Transaction", domain: bytes, to: bytes, owner: "tuple[int, int] | None" = None) -> "list[bytes]":
     """Make the role addresses that are not there, as aliases to `to`; which ones.  No limit counts them."""
     where = aliasplace.look(t, domain, owner)
@@ -225,12 +240,12 @@ def _left_behind(t: "Transaction", where: Place, name: bytes) -> "list[str]":
     for each in aliasplace.names(t, where.directory):
         try:
             if each != name and aliasfile.has(aliasplace.lines(t, where, each) or [], own):
-                found.append("%s still goes there: mail for it will be refused" % (
+                found.append("%s still goes there, where nobody is now" % (
                     aliasplace.address(each, where.domain)))
         except codes.GiveUp:                    # somebody's own file, and not in order
             continue
     if where.settings.catchall == own.what:
-        found.append("it was the catch-all of %s: mail for nobody will be refused" % where.domain.decode())
+        found.append("it was the catch-all of %s; name another" % where.domain.decode())
     return found
 
 

@@ -10,7 +10,7 @@ Every function that changes something is given the transaction, and does not com
 import time
 
 from vqmail import codes
-from vqmail.admin import domains, lines, transaction, uids, usertexts
+from vqmail.admin import aliases, domains, lines, transaction, uids, usertexts
 from vqmail.formats import options, passwd
 from vqmail.store import aliasdomain, control, domainsettings, rewrite, virtual
 
@@ -95,7 +95,7 @@ def delete(t: transaction.Transaction, domain: bytes, user: bytes) -> "list[str]
     usertexts.change(t, where, name, None, {})
     if where.options.get(options.DOMAIN, {}).get(b"catchall", b"").lower() == name:
         odd.append("this user was the catch-all of %s; mail for nobody waits now: name another" % domain.decode())
-    return odd
+    return odd + aliases.without_mailbox(t, where.name, name)
 
 
 def restore(t: transaction.Transaction, domain: bytes, user: bytes) -> "list[str]":
@@ -177,7 +177,7 @@ def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) ->
     if changed != where.options_text:
         t.write(where.directory + virtual.OPTIONS, changed)
     t.compile(where.name)
-    return _shadowed(t, where, name)
+    return _shadowed(t, where, name) + aliases.without_mailbox(t, where.name, old)
 
 
 def suspend(t: transaction.Transaction, domain: bytes, user: bytes, what: "frozenset[bytes]") -> None:

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from vqmail import codes
-from vqmail.admin import aliases, tables, transaction
+from vqmail.admin import aliases, mailboxes, tables, transaction
 from vqmail.store import compiled, sender, users
 from vqmail.store import journal as changes
 
@@ -382,8 +382,7 @@ def test_who_still_goes_to_an_alias_that_is_no_more_is_spoken_of(site: Site) -> 
     site.do(aliases.set_catchall, b"a@d.test")
     odd = site.do(aliases.remove, b"a")
 
-    assert odd == ["b@d.test still goes there: mail for it will be refused",
-                   "it was the catch-all of d.test: mail for nobody will be refused"]
+    assert odd == ["b@d.test still goes there, where nobody is now", "it was the catch-all of d.test; name another"]
 
 
 def test_many_in_one_change(site: Site) -> None:
@@ -396,3 +395,20 @@ def test_many_in_one_change(site: Site) -> None:
         t.commit()
 
     assert [site.text(each) for each in "abc"] == ["&bob@d.test\n&ann@d.test\n", None, "&a@d.test\n"]
+
+
+def test_a_mailbox_that_goes_leaves_no_copy_to_nobody(site: Site) -> None:
+    (site.d / "home/bob").mkdir(parents=True)
+    site.do(aliases.add, b"bob", [b"x@x.test", b"bob"])
+    site.do(aliases.add, b"info", [b"ann"])
+
+    assert site.do(mailboxes.delete, b"bob") == ["mail for bob@d.test goes on to where the alias of that name says"]
+    assert site.text("bob") == "&x@x.test\n"
+
+
+def test_who_goes_to_a_mailbox_that_is_no_more_is_spoken_of(site: Site) -> None:
+    (site.d / "home/bob").mkdir(parents=True)
+    site.do(aliases.add, b"info", [b"bob", b"ann"])
+
+    assert site.do(mailboxes.rename, b"bob", b"robert") == ["info@d.test still goes there, where nobody is now"]
+    assert site.text("info") == "&bob@d.test\n&ann@d.test\n"
