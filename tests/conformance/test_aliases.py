@@ -178,6 +178,8 @@ def test_lines_that_a_person_wrote_stay_and_still_work(site: support.System) -> 
 
     assert (site.virtual / D / ".qmail-info").read_text() == "# by hand\n| cat > /dev/null\n"
     assert (said.returncode, b"| cat > /dev/null" in said.stderr) == (0, True)
+    site.dotqmail(D, "odd", "| x \x1b]0;y\x07\n")
+    assert not {0x1b, 7} & set(done(site, "list", D) + done(site, "list", D, "--json"))
     twice = alias(site, "remove", f"info@{D}", "bob")
 
     assert (twice.returncode, b"nothing was changed" in twice.stderr) == (100, True)

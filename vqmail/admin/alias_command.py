@@ -232,7 +232,8 @@ def _warned(odd: "list[str]") -> "list[str]":
 
 
 def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    # what an owner wrote must move no cursor of the postmaster's
+    return log.printable(value).decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 DO = {"add": _add, "set": _add, "remove": _remove, "list": _list, "show": _show, "catchall": _catchall,
