@@ -40,6 +40,9 @@ TOO_MANY_ERRORS = b"421 4.7.0 too many bad commands, goodbye (#4.7.0)\r\n"
 BAD_MAIL_FROM = b"553 5.7.1 sorry, your envelope sender is in my badmailfrom list (#5.7.1)\r\n"
 NO_GATEWAY = b"553 5.7.1 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
 NO_MAILBOX = b"550 5.1.1 sorry, no mailbox here by that name (#5.1.1)\r\n"
+SUSPENDED = b"550 5.2.1 sorry, this mailbox receives no mail for now (#5.2.1)\r\n"
+OVER_QUOTA = b"552 5.2.2 sorry, that mailbox is full (#5.2.2)\r\n"
+FULL_FOR_NOW = b"452 4.2.2 sorry, that mailbox is full, try again later (#4.2.2)\r\n"
 TOO_BIG = b"552 5.3.4 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
 TOO_MANY_HOPS = b"554 5.4.6 too many hops, this message is looping (#5.4.6)\r\n"
 BARE_NEWLINE = b"451 4.6.0 lines must end in CR LF. See https://cr.yp.to/docs/smtplf.html.\r\n"
@@ -62,6 +65,9 @@ OBJECTIONS = {
     objection.BAD_MAIL_FROM: BAD_MAIL_FROM,
     objection.NO_GATEWAY: NO_GATEWAY,
     objection.NO_MAILBOX: NO_MAILBOX,
+    objection.SUSPENDED: SUSPENDED,
+    objection.OVER_QUOTA: OVER_QUOTA,
+    objection.FULL_FOR_NOW: FULL_FOR_NOW,
     objection.TOO_LONG: TOO_LONG,
     objection.TOO_BIG: TOO_BIG,
     objection.LOOPING: TOO_MANY_HOPS,

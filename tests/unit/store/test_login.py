@@ -28,6 +28,8 @@ def control(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
     (b"bob!x%y", b"bob", b"x%y"),                                   # ! before %, and the first of them
     (b"bob!x!y", b"bob", b"x!y"),
     (b"bob%x%y", b"bob", b"x%y"),
+    (b"bob:domain1.test", b"bob", b"domain1.test"),                 # VMailMgr's
+    (b"bob/domain1.test", b"bob", b"domain1.test"),                 # vpopmail's
     (b"@domain1.test", b"", b"domain1.test"),
     (b"bob@", b"bob", b""),
     (b"bob", b"bob", b""),

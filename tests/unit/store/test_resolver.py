@@ -86,7 +86,7 @@ def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (b"ann@b.test", MAILBOX, b"b-ann@b.test", b"b", "b/.qmail-default"),
     (b"bob@b.test", NOBODY, b"b-bob@b.test", b"b", "b/.qmail-default"),
     (b"ann@a.test", NOBODY, b"a-ann@a.test", b"a", "a/.qmail-default"),
-    (b"bob-x@a.test", NOBODY, b"a-bob-x@a.test", b"a", "a/.qmail-default"),
+    (b"bob-x@a.test", MAILBOX, b"a-bob-x@a.test", b"a", "a/.qmail-default"),
     (b"@a.test", NOBODY, b"a-@a.test", b"a", "a/.qmail-default"),
     (b"..@a.test", NOBODY, b"a-..@a.test", b"a", "a/.qmail-default"),
     (b"../../b.test/ann@a.test", NOBODY, b"a-../../b.test/ann@a.test", b"a", "a/.qmail-default"),
