@@ -269,11 +269,6 @@ class Vqmail(module.System):
         """Everything that waits is tried now."""
         self.processes["send"].send_signal(signal.SIGALRM)
 
-    def nothing_waits(self) -> bool:
-        """Whether no message is still to be delivered.  After kill -9 the text of one that was may stay for 36 hours."""
-        return not any(each.is_file() for part in ("todo", "info", "local", "remote", "bounce")
-                       for each in (self.home / "queue" / part).rglob("*"))
-
     def discard_queue(self) -> None:
         """Throw away everything that waits."""
         self.stop("send")

@@ -113,7 +113,7 @@ def test_a_message_survives_kill_9_of_everything(system: module.System) -> None:
         for name in ("send", "virtmailfilter", "queue"):
             system.kill(name)
     system.start_all()
-    module.wait_until(system.queue_is_empty, "an empty queue")
+    module.wait_until(system.nothing_waits, "a queue in which nobody waits")
     texts = collections.Counter(each.read_bytes().rpartition(b"\nmessage ")[2] for each in system.mailbox("domain1.test", "bob"))
 
     assert set(texts) == {b"%d-%d\n" % (round_, number) for round_ in range(4) for number in range(20)}

@@ -144,7 +144,8 @@ def test_a_bare_newline_ends_the_session_and_the_answer_arrives(world: module.Sy
 
 def test_a_process_that_is_killed_takes_its_own_sessions_only(world: module.System) -> None:
     clients = [Talk(world.port) for _ in range(6)]
-    os.kill(crew(world)[0], signal.SIGKILL)
+    killed = crew(world)[0]
+    os.kill(killed, signal.SIGKILL)
     alive = []
     for each in clients:
         try:
@@ -153,6 +154,7 @@ def test_a_process_that_is_killed_takes_its_own_sessions_only(world: module.Syst
             alive.append(False)
 
     assert sum(alive) == 3
+    module.wait_until(lambda: killed not in crew(world), "another process in its place")
     with smtplib.SMTP("127.0.0.1", world.port, timeout=20) as client:
         client.sendmail("a@far.test", ["bob@domain1.test"], MESSAGE % 1)
     world.wait_for_mail("domain1.test", "bob")
