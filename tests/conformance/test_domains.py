@@ -461,3 +461,27 @@ def test_the_service_does_nothing_it_does_not_know(site: "system.System", packet
 
         assert client.recv(100) == b"111"
     assert done(site, "vq-domain", "list", uid=3001) in ("", "\n")
+
+
+@pytest.mark.parametrize("size", ["size=200k", "nr_inodes=12"])
+def test_a_disk_that_is_full_leaves_all_as_it_was(site: "system.System", size: str) -> None:
+    done(site, "vq-domain", "add", "first.example")
+    done(site, "vq-domain", "delete", "first.example")
+    done(site, "vq-domain", "purge", "--all")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size + ",mode=755", "none", site.virtual], check=True)
+    try:
+        added = []
+        for number in range(100):
+            ended = site.run("vq-domain", "add", f"d{number}.example")
+            if ended.returncode:
+                break
+            added.append(f"d{number}.example")
+
+        assert (ended.returncode, b"nothing was changed" in ended.stderr) == (111, True), ended.stderr
+        assert done(site, "vq-domain", "list").split() == sorted(added)
+        assert sorted(each.name for each in site.virtual.iterdir() if each.name[0] != ".") == sorted(added)
+        assert not (site.home / "users/journal").exists()
+        if added:
+            done(site, "vq-domain", "delete", added[0])
+    finally:
+        subprocess.run(["umount", site.virtual], check=True)

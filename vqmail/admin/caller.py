@@ -10,6 +10,7 @@ class Caller:
 
     def __init__(self, uid: int) -> None:
         self.uid = uid
+        self._rules: rewrite.Rules | None = None
         self.master = uid == 0 or (roles.single_user() and uid == calls.geteuid())
 
     def check(self, domain: bytes) -> None:
@@ -20,10 +21,11 @@ class Caller:
                 domain.decode("ascii", "replace"), self.uid))
 
     def owns(self, domain: bytes) -> bool:
-        """Whether the domain is this caller's own."""
+        """Whether the domain is this caller's own, by the control files as they were when he was first asked about."""
         if not virtual.usable_domain(domain):
             return False
-        owner = virtual.owner(domain, rewrite.Rules())
+        self._rules = self._rules or rewrite.Rules()
+        owner = virtual.owner(domain, self._rules)
         return owner is not None and owner.uid == self.uid
 
     def must_be_master(self, what: str) -> None:
