@@ -82,12 +82,13 @@ def _mailbox(table: virtual.Table, name: bytes, settings: domainsettings.Setting
              steps: "Steps") -> "Verdict | None":
     """The verdict of `name` itself, or of the longest user whom it extends."""
     path = _file(domain, virtual.TEXT)
+    places = [at for at in range(1, len(name)) if name[at] in settings.extensions][:ATTEMPTS]
+    table.expect([name, *(name[:at] for at in places)])
     user = table.user(name)
     if user is not None:
         steps.append((path, b"has the user %s" % name))
         return Verdict(MAILBOX, domain, user, None, b"", "", settings)
     steps.append((path, b"has no user %s" % name))
-    places = [at for at in range(1, len(name)) if name[at] in settings.extensions][:ATTEMPTS]
     for at in reversed(places):
         user = table.user(name[:at])
         if user is not None:

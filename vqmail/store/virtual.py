@@ -91,6 +91,7 @@ class Table:
     def __init__(self, domain: bytes) -> None:
         self._directory = domain_directory(domain)
         self._options: dict[bytes, dict[bytes, bytes]] | None = None
+        self._entries: dict[bytes, passwd.Entry | None] = {}
         self._reader = _compiled(self._directory, USERS, (TEXT, OPTIONS))
 
     def __enter__(self) -> "Table":
@@ -106,7 +107,9 @@ class Table:
         if not passwd.usable(name) or name in (options.DOMAIN, options.EVERYBODY):
             return None
         if self._reader is None:
-            entry = _in_text(self._directory, name)
+            if name not in self._entries:
+                self.expect([name])
+            entry = self._entries[name]
             return None if entry is None else User(name, entry.uid, entry.gid, entry.home,
                                                    *domainsettings.of_user(self._texts(), name))
         data = _get(self._reader, name)
@@ -116,6 +119,11 @@ class Table:
         if not assign.is_id(uid) or not assign.is_id(gid) or not home:
             raise codes.TryLater(REMEDY % _shown(self._directory + USERS))
         return User(name, int(uid), int(gid), home, quota, options.words(suspended), dotqmail or b"no")
+
+    def expect(self, names: "list[bytes]") -> None:
+        """Whom user() is going to be asked for, in lower case: one reading of the text is enough for all of them."""
+        if self._reader is None:
+            self._entries = _in_text(self._directory, names)
 
     def settings(self) -> domainsettings.Settings:
         """What holds for the whole domain."""
@@ -170,7 +178,7 @@ def password_hash(domain: bytes, name: bytes) -> "bytes | None":
         return None
     reader = _compiled(directory, HASHES, (TEXT,))
     if reader is None:
-        entry = _in_text(directory, name)
+        entry = _in_text(directory, [name])[name]
         return None if entry is None else entry.password
     try:
         return _get(reader, name)
@@ -334,15 +342,15 @@ def _get(reader: cdb.Reader, key: bytes) -> "bytes | None":
         raise codes.TryLater("%s: remove it and run vq-newu" % error) from None
 
 
-def _in_text(directory: bytes, name: bytes) -> "passwd.Entry | None":
+def _in_text(directory: bytes, names: "list[bytes]") -> "dict[bytes, passwd.Entry | None]":
     path = directory + TEXT
     number = -1
     try:
         number = calls.open(path, domaintext.READING)
-        found = None
+        found: dict[bytes, passwd.Entry | None] = dict.fromkeys(names)
         for entry in passwd.entries(domaintext.lines(number)):
-            if entry.name == name:
-                found = entry
+            if entry.name in found:
+                found[entry.name] = entry
         return found
     except PermissionError:
         raise _stale(path) from None
