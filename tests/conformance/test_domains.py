@@ -218,8 +218,8 @@ def test_the_owner_may_do_some_things_in_his_domain_and_nothing_elsewhere(site: 
 
     assert done(site, "vq-domain", "list", uid=3001) == "his.example\n"
     assert json.loads(done(site, "vq-domain", "info", "his.example", "--json", uid=3001))["uid"] == 3001
-    done(site, "vq-domain", "set", "his.example", "catchall=bob", uid=3001)
-    assert (site.virtual / "his.example/etc/options").read_text().endswith("\n@:catchall=bob\n")
+    done(site, "vq-domain", "set", "his.example", "catchall=delete", uid=3001)
+    assert (site.virtual / "his.example/etc/options").read_text().endswith("\n@:catchall=delete\n")
     for argv in (["info", "hers.example"], ["set", "hers.example", "catchall=x"], ["info", "nosuch.example"]):
         assert "is no domain of yours (you are uid 3001)" in refused(site, "vq-domain", *argv, uid=3001)
     for argv in (["add", "x.example"], ["delete", "his.example"], ["rename", "his.example", "x.example"],
@@ -250,16 +250,16 @@ def test_what_an_owner_puts_in_the_way_is_not_followed(site: "system.System") ->
     as_owner("mv etc was; mkdir etc; cp was/options etc/passwd 2>/dev/null; echo '#' > etc/passwd; "
              f"ln -s {secret} etc/options")
     assert b"secret" not in site.run("vq-domain", "info", "his.example", uid=3001).stdout
-    site.run("vq-domain", "set", "his.example", "catchall=bob", uid=3001)
+    site.run("vq-domain", "set", "his.example", "catchall=delete", uid=3001)
     assert secret.read_text() == "@:catchall=secret\n"
 
     as_owner(f"rm -r etc; ln -s {site.home}/control etc")
-    ended = site.run("vq-domain", "set", "his.example", "catchall=bob", uid=3001)
+    ended = site.run("vq-domain", "set", "his.example", "catchall=delete", uid=3001)
     assert ended.returncode == 111
     assert not (site.home / "control/options").exists()
 
     as_owner("rm etc; mkfifo etc")
-    assert site.run("vq-domain", "set", "his.example", "catchall=bob", uid=3001, timeout=20).returncode == 111
+    assert site.run("vq-domain", "set", "his.example", "catchall=delete", uid=3001, timeout=20).returncode == 111
 
     done(site, "vq-domain", "add", "next.example")                      # nobody else is held up
     done(site, "vq-domain", "delete", "his.example")
@@ -285,7 +285,7 @@ def test_a_caller_who_hangs_keeps_nobody_waiting(site: "system.System") -> None:
         system.wait_until(lambda: site.run("vq-domain", "list", uid=3001).returncode == 111, "the limit of one caller")
 
         assert done(site, "vq-domain", "list", uid=3002) in ("", "\n")
-        done(site, "vq-domain", "set", "his.example", "catchall=bob")
+        done(site, "vq-domain", "set", "his.example", "catchall=delete")
     finally:
         for each in hanging:
             each.kill()
