@@ -184,11 +184,10 @@ def test_a_link_or_somebody_elses_file_in_a_maildir_is_not_copied(world: System,
 
 # vpopmail
 
-def vpopmail(old: pathlib.Path, compiled: bool) -> pathlib.Path:
-    """A tree of vpopmail's: a domain with users in hash directories, and another name of it."""
+def vpopmail(old: pathlib.Path, compiled: bool, was: "object" = "/home/vpopmail/domains/0/d.test") -> pathlib.Path:
+    """A tree of vpopmail's: a domain, which was in `was`, with users in hash directories, and another name of it."""
     home = old / "vpopmail"
     place = home / "domains/0/d.test"
-    was = "/home/vpopmail/domains/0/d.test"
     users = [f"postmaster:{MD5}:1:0:Postmaster:{was}/postmaster:NOQUOTA:secret",
              f"bob:{SHA512}:0:0:Bob B:{was}/A/bob:1000000S,100C", f"ann:{MD5}:0:2064:Ann:{was}/ann:5000000",
              f"shut:{MD5}:0:2:Shut:{was}/shut:NOQUOTA", f"gone:{MD5}:0:0::{was}/gone:NOQUOTA"]
@@ -402,3 +401,38 @@ def test_export_can_be_imported_again(world: System, tmp_path: pathlib.Path) -> 
     run(world, "passwd", tmp_path / "exported", "e.test", "--min-uid", "100", "--no-logins", "--do")
     again = world.run("vq-export", "e.test", "--no-hashes").stdout.decode()
     assert again.startswith("bob:x:")
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_vpopmail_in_place(world: System, tmp_path: pathlib.Path, compiled: bool) -> None:
+    old = tmp_path / "old"
+    home = vpopmail(old, compiled, old / "vpopmail/domains/0/d.test")
+    place = home / "domains/0/d.test"
+    before = tree(old)
+    argv = ["vpopmail", home, "--assign", old / "assign", "--in-place"]
+    run(world, *argv, code=1)
+
+    assert tree(old) == before
+    assert "1 domains, 4 users, 1 other names" in run(world, *argv, "--do", code=1)
+    assert "done: 4 there" in run(world, *argv, "--do", code=1)
+    ours = {str(place / each) for each in (
+        "etc", "etc/passwd", "etc/passwd.cdb", "etc/users.cdb", "etc/options", ".qmail-default", ".qmail-default.before",
+        *(f".qmail-{role}" for role in ("abuse", "hostmaster", "webmaster", "noc", "security", "mailer-daemon", "root")))}
+    after = tree(old)
+    assert {name for name in after if after[name] != before.get(name)} == ours
+    assert (place / ".qmail-default.before").read_text() == before[str(place / ".qmail-default")][3].decode()
+    assert [line.split(":")[5] for line in (place / "etc/passwd").read_text().split("\n") if line.startswith("bob:")] == [
+        "/A/bob"]
+    serve(world)
+    is_served(world, "bob@d.test", "bob@other.test", before=2)
+    assert len(list((place / "A/bob/Maildir/new").iterdir()) + list((place / "A/bob/Maildir/cur").iterdir())) == 3
+    swaks(world, "sales@d.test")
+    wait_until(lambda: messages(world, "bob@d.test") == 4, "mail by the alias that stayed")
+    assert messages(world, "ann@d.test") == 2
+    swaks(world, "whoever@d.test")
+    wait_until(lambda: messages(world, "bob@d.test") == 5, "mail for nobody")
+
+    assert world.run("vq-passwd", "bob@d.test", "--password-stdin", input=b"another\n").returncode == 0
+    assert messages(world, "bob@d.test", "another") == 5
+    assert world.run("vq-domain", "list").stdout.decode().count("d.test") >= 1
+    assert world.run("vq-domain", "info", "d.test").returncode == 0

@@ -118,10 +118,28 @@ def virtual_root(path: bytes) -> bytes:
     return root if path.startswith(root + b"/") else b""
 
 
+def trusted(path: bytes) -> "tuple[bytes, bytes]":
+    """`path` in two: what may be followed, links and all, and below it what an owner may do with as he likes.
+
+    A domain's own directory is still to be trusted: only root makes names in control/virtualroot, and where he made a
+    link the domain lies elsewhere, or has another name.
+    """
+    root = virtual_root(path)
+    first, slash, rest = path[len(root) + 1:].partition(b"/")
+    if not root or not slash or first in (b"", b".", b".."):
+        return root, path[len(root):]
+    try:
+        found = calls.lstat(root + b"/" + first)
+    except FileNotFoundError:
+        return root, path[len(root):]
+    if stat.S_ISLNK(found.st_mode) and found.st_uid in (0, calls.geteuid()):
+        return root + b"/" + first, b"/" + rest
+    return root, path[len(root):]
+
+
 def place(path: bytes) -> beneath.Place:
     """A way to `path` that nobody can lead astray."""
-    root = virtual_root(path)
-    return beneath.Place(root, path[len(root):])
+    return beneath.Place(*trusted(path))
 
 
 def _do(step: "Step") -> "list[str]":

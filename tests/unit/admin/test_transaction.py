@@ -267,3 +267,18 @@ def test_somebody_else_with_the_lock_is_waited_for_and_named(place: Place, monke
     monkeypatch.setattr(changes, "PATIENCE", 0.05)
     with transaction.Transaction(), pytest.raises(codes.TryLater, match="somebody else has held"), transaction.Transaction():
         pass
+
+
+def test_a_domain_that_root_put_elsewhere_by_a_link_is_changed_there_and_no_link_below_it_is_followed(place: Place) -> None:
+    (place.path / "elsewhere/etc").mkdir(parents=True)
+    (place.path / "elsewhere/trap").symlink_to(place.path / "control")
+    (place.path / "virtual/e.test").symlink_to(place.path / "elsewhere")
+    with transaction.Transaction() as t:
+        t.write(place.name("virtual/e.test/etc/options"), b"# none\n")
+        t.commit()
+
+    assert (place.path / "elsewhere/etc/options").read_bytes() == b"# none\n"
+    assert transaction.names(place.name("virtual/e.test")) == [b"etc", b"trap"]
+    assert transaction.kind(place.name("virtual/e.test")) == "link"
+    with pytest.raises(codes.TryLater), transaction.Transaction() as t:
+        t.read(place.name("virtual/e.test/trap/virtualroot"))
