@@ -437,6 +437,8 @@ home {root}, dash "-", ext "bob-lists"
 {root}/home/bob/Maildir/
   vq-smtpd says: 250 2.1.5 ok
 """
+    assert b"\n  who logs in so: the user bob of own.test\n" in world.run("vq-explain", "bob@own.test").stdout
+    assert b"\n  who logs in so: the user eve of del.test\n" in world.run("vq-explain", "eve@alias.test").stdout
     assert done.returncode == 0
 
 

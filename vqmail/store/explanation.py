@@ -6,7 +6,8 @@ It asks nobody but the resolver; it only looks up where in a text the line stand
 from vqmail import codes, vqhome
 from vqmail.formats import dotqmail
 from vqmail.record import Record
-from vqmail.store import control, domaintext, follow, home, homeorders, recipient, resolver, users, virtual
+from vqmail.store import aliasdomain, control, domaintext, follow, home, homeorders, recipient, resolver, users, virtual
+from vqmail.store import login as logins
 from vqmail.unix import calls, fd
 
 TYPE_CHECKING = False
@@ -57,6 +58,21 @@ def explain(address: bytes, asked: resolver.Resolver) -> Explanation:
     local = result.stored.rpartition(b"@")[0] or address.rpartition(b"@")[0]
     result.steps = [Step(where, _line(where, says, local), says) for where, says in told]
     return result
+
+
+def login(address: bytes) -> bytes:
+    """Who logs in with `address` as the name, or why nobody does; b"" if it is no matter of virtual users."""
+    try:
+        found = logins.who(address.lower(), b"")
+        domain = aliasdomain.real(found[2]) if found else b""
+    except codes.Failure as failure:
+        return b"cannot be told now: %s" % str(failure).encode("utf-8", "surrogateescape")
+    if found is None:
+        return b""
+    user = found[0]
+    if b"login" in user.suspended:
+        return b"nobody: %s of %s is suspended" % (user.name, domain)
+    return b"the user %s of %s" % (user.name, domain)
 
 
 def _end(fate: resolver.Fate, told: "list[tuple[bytes, bytes]]") -> "tuple[bytes, bytes]":
