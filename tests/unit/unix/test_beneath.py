@@ -94,3 +94,54 @@ def test_no_descriptor_stays_open(tree: pathlib.Path) -> None:
             pass
 
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_root_elsewhere_must_be_in_its_owners_hands_all_the_way(tree: pathlib.Path) -> None:
+    (tree / "other").mkdir()
+    (tree / "elsewhere").symlink_to(tree / "other")
+    (tree / "other/file").write_text("x")
+    for parent in (tree, *tree.parents):
+        if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o1000:
+            parent.chmod(parent.stat().st_mode & ~0o022)
+
+    with beneath.Place(os.fsencode(tree / "elsewhere"), b"/file", True) as place:
+        assert beneath.read(place, 10)[0] == b"x"
+
+    (tree / "elsewhere").unlink()
+    (tree / "way").symlink_to(tree)
+    (tree / "elsewhere").symlink_to(tree / "way/other")
+    with pytest.raises(NotADirectoryError):
+        beneath.Place(os.fsencode(tree / "elsewhere"), b"/file", True)
+
+    (tree / "elsewhere").unlink()
+    (tree / "elsewhere").symlink_to(tree / "other")
+    tree.chmod(0o777)
+    with pytest.raises(PermissionError, match="other hands"):
+        beneath.Place(os.fsencode(tree / "elsewhere"), b"/file", True)
+
+
+@pytest.mark.root
+def test_a_root_elsewhere_that_was_exchanged_is_not_entered(tree: pathlib.Path) -> None:
+    os.chown(tree / "outside", 45001, 45001)    # his, and what is in it another's
+    (tree / "outside/d").mkdir()
+    os.chown(tree / "outside/d", 45002, 45002)
+    (tree / "elsewhere").symlink_to(tree / "outside/d")
+    with pytest.raises(PermissionError, match="other hands"):
+        beneath.walk(os.fsencode(tree / "elsewhere"), b"", True)
+    os.chown(tree / "outside/d", 0, 0)
+    with pytest.raises(PermissionError, match="other hands"):
+        beneath.walk(os.fsencode(tree / "elsewhere"), b"", True)
+    os.chown(tree / "outside/d", 45001, 45001)
+    os.close(beneath.walk(os.fsencode(tree / "elsewhere"), b"", True))
+
+
+def test_another_name_of_a_domain_is_the_one_beside_it_wherever_that_is(tree: pathlib.Path) -> None:
+    (tree / "name").symlink_to("root")
+    (tree / "elsewhere").symlink_to(tree / "root")
+    (tree / "further").symlink_to("elsewhere")
+    (tree / "astray").symlink_to("root/a")
+    for name in ("name", "elsewhere", "further"):
+        with beneath.Place(os.fsencode(tree / name), b"/a/b/file", True) as place:
+            assert beneath.read(place, 10)[0] == b"text\n"
+    with pytest.raises(OSError, match="must say where"):
+        beneath.walk(os.fsencode(tree / "astray"), b"", True)
