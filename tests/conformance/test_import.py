@@ -175,11 +175,13 @@ def test_a_link_or_somebody_elses_file_in_a_maildir_is_not_copied(world: System,
     os.link(secret, old / "home/bob/Maildir/new/hard")
     (old / "home/bob/Maildir/.Folder").symlink_to("/etc")
     (old / "passwd").write_text(f"bob:{MD5}:1001:1001::/home/bob:\n")
-    run(world, "passwd", old / "passwd", "d.test", "--root", old, "--do")
+    said = run(world, "passwd", old / "passwd", "d.test", "--root", old, "--do", code=1)
     copied = world.virtual / "d.test/home/bob/Maildir"
 
     assert sorted(str(each.relative_to(copied)) for each in copied.rglob("*")) == [
         "cur", "cur/1000000000.0.old:2,S", "new", "tmp"]
+    for each in (".Folder (", "link (", "hard (it belongs to uid 0)"):
+        assert each in said
 
 
 # vpopmail

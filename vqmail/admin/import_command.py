@@ -46,7 +46,8 @@ OPTIONS     --do                do it
             --no-mail           leave the mail
             --no-logins         keep no old names for logins
             --keep-clear        keep passwords that are stored in clear so, for APOP; others are hashed
-            --owner=OWNER       of a new domain: a UNIX user, UID:GID, or new: a uid that nobody has
+            --owner=OWNER       of a new domain: a UNIX user, UID:GID, or new: a uid that nobody has; new without it,
+                                but for vmailmgr, where it is the UNIX user that it was
             --uids=WHICH        own: each user of a new domain gets a uid; owner: all have the owner's
 
 FILES       users/logins, /virtual/DOMAIN, /virtual/.import
@@ -138,7 +139,11 @@ def _wish(asked: "dict[str, Any]") -> take.Wish:
         raise codes.GiveUp("--uids is own or owner")
     if asked["--in-place"] and asked["--owner"]:
         raise codes.GiveUp("a tree in place stays its owner's; leave --owner out")
-    return take.Wish(do=asked["--do"], owner=command.encode(asked["--owner"]) or b"new",
+    owner = command.encode(asked["--owner"])
+    if asked["vmailmgr"] and not owner and not roles.single_user():
+        owner = vmailmgr_users.owner(command.encode(asked["HOME"]))
+        which = which or (b"owner" if owner else b"")
+    return take.Wish(do=asked["--do"], owner=owner or b"new",
                      uids=which or (b"owner" if asked["vpopmail"] else b""), with_mail=not asked["--no-mail"],
                      keep_clear=asked["--keep-clear"])
 

@@ -5,13 +5,17 @@ belongs to somebody else than its maildir is left out, for it may be another nam
 
     /virtual/.import/DOMAIN/USER,part   is being copied; of one that was killed it is thrown away
     /virtual/.import/DOMAIN/USER        is whole, and on the disk
+
+One import at a time brings users to a domain: it holds a lock on that directory.
 """
 
+import fcntl
 import os
 import shutil
 import stat
 
 from vqmail import codes
+from vqmail.admin import transaction
 from vqmail.admin.imports.found import Mail, shown
 from vqmail.formats import fromline, maildirname
 from vqmail.store import virtual
@@ -36,6 +40,7 @@ class Staging:
     """Where the mail of a domain's users waits until they are users here."""
 
     def __init__(self, domain: bytes) -> None:
+        self.left: list[str] = []               # files that were not copied, of the last maildir
         self.above = virtual.root() + b"/.import"
         self.path = self.above + b"/" + domain
         for each in (self.above, self.path):
@@ -46,19 +51,27 @@ class Staging:
                 if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
                     raise codes.GiveUp("%s is no directory of ours; look at it, remove it" % shown(each)) from None
         self._fresh: list[bytes] = []
+        self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(self._lock).st_ino != os.stat(self.path).st_ino:
+                raise FileNotFoundError         # the other one just went, and took it away
+        except OSError:
+            os.close(self._lock)
+            raise codes.GiveUp("another vq-import brings users to %s just now" % shown(domain)) from None
+        transaction.recover()                   # a killed import may have decided on what lies there; the rest is waste
+        for each in os.listdir(self.path):
+            shutil.rmtree(self.path + b"/" + each)
 
     def bring(self, name: bytes, mail: "Mail | None", dotqmail: bytes = b"") -> "tuple[int, int]":
         """Have a home of `name` here with that mail and .qmail; how many messages and bytes.  Refused."""
-        whole, part = self.path + b"/" + name, self.path + b"/" + name + PART
-        if os.path.lexists(whole):
-            shutil.rmtree(whole)                # of an attempt that was given up: mail may have come since
-        if os.path.lexists(part):
-            shutil.rmtree(part)
+        part = self.path + b"/" + name + PART
+        self.left = []
         os.mkdir(part, 0o700)
         box = part + b"/Maildir"
         try:
             if mail is not None and mail.kind == "maildir":
-                count = _maildir(mail, box)
+                count = _maildir(mail, box, self.left)
             else:
                 for each in (b"", *(b"/" + each for each in FOLDERS)):
                     os.mkdir(box + each, 0o700)
@@ -90,13 +103,15 @@ class Staging:
                 os.close(disk.directory)
         self._fresh = []
 
-    def remove(self) -> None:
-        """Take the empty places away."""
-        for each in (self.path, self.above):
-            try:
+    def close(self) -> None:
+        """Take the places away, as far as they are empty, and let others import."""
+        try:
+            for each in (self.path, self.above):
                 os.rmdir(each)
-            except OSError:                     # somebody else's import, or one that was not finished
-                return
+        except OSError:                         # another domain's; or mail of who was not taken: the next one clears it
+            pass
+        finally:
+            os.close(self._lock)
 
 
 def give(path: bytes, uid: int, gid: int) -> None:
@@ -127,11 +142,11 @@ def look(mail: "Mail | None") -> "tuple[int, int]":
     return len(sizes), sum(sizes)
 
 
-def _maildir(mail: Mail, into: bytes) -> "tuple[int, int]":
+def _maildir(mail: Mail, into: bytes, left: "list[str]") -> "tuple[int, int]":
     number = beneath.walk(mail.root, mail.path)
     try:
         owner = os.fstat(number).st_uid
-        _copy(number, into, owner, 0)
+        _copy(number, into, owner, 0, left)
         for each in FOLDERS:
             if not os.path.lexists(into + b"/" + each):
                 os.mkdir(into + b"/" + each, 0o700)
@@ -149,8 +164,8 @@ def _maildir(mail: Mail, into: bytes) -> "tuple[int, int]":
     return len(here), sum(size for _, size in here)
 
 
-def _copy(number: int, into: bytes, owner: int, depth: int) -> None:
-    """Copy the directory `number` to `into`, which is not there yet."""
+def _copy(number: int, into: bytes, owner: int, depth: int, left: "list[str]") -> None:
+    """Copy the directory `number` to `into`, which is not there yet; `left` is told what is not copied."""
     if depth > DEEPEST:
         raise Refused("there are more than %d directories in one another" % DEEPEST)
     os.mkdir(into, 0o700)
@@ -159,14 +174,15 @@ def _copy(number: int, into: bytes, owner: int, depth: int) -> None:
             continue
         try:
             inner = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=number)
-        except OSError:                         # a link, a socket; or a client renamed it just now: the count will tell
+        except OSError as error:                # a link, a socket; or a client renamed it just now: the count will tell
+            left.append("%s (%s)" % (shown(name), error.strerror))
             continue
         try:
             found = os.fstat(inner)
             if found.st_uid != owner:
-                continue
-            if stat.S_ISDIR(found.st_mode):
-                _copy(inner, into + b"/" + name, owner, depth + 1)
+                left.append("%s (it belongs to uid %d)" % (shown(name), found.st_uid))
+            elif stat.S_ISDIR(found.st_mode):
+                _copy(inner, into + b"/" + name, owner, depth + 1, left)
             elif stat.S_ISREG(found.st_mode):
                 _copy_file(inner, into + b"/" + name, found)
         finally:

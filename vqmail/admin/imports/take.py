@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 BATCH = 1000                    # users in one transaction
 ENOUGH = 1 << 30                # ... fewer, when their mail is so many bytes
+ALIASES = 100                   # in one transaction
+NAMED = 20                      # files in one complaint
+DONE = Alias([], "")
 COUNTS = ("domains", "users", "there", "aliases", "logins", "other_names", "messages", "bytes")
 
 
@@ -131,12 +134,18 @@ class Taker:
         return True
 
     def _users(self, domain: Domain, wanted: "list[Mailbox]") -> None:
-        total, done = len(wanted), 0
         staging = mail.Staging(domain.name) if wanted and not domain.place else None
+        try:
+            self._batches(domain, wanted, staging)
+        finally:
+            if staging is not None:
+                staging.close()
+
+    def _batches(self, domain: Domain, wanted: "list[Mailbox]", staging: "mail.Staging | None") -> None:
         batch: list[Mailbox] = []
         weight = 0
         for number, each in enumerate(wanted, 1):
-            self._progress("%s: user %d of %d" % (shown(domain.name), number, total))
+            self._progress("%s: user %d of %d" % (shown(domain.name), number, len(wanted)))
             if staging is not None:
                 try:
                     count, size = staging.bring(each.name, each.mail if self.wish.with_mail else None, each.dotqmail)
@@ -144,17 +153,17 @@ class Taker:
                     self.result.problem(each.source, "%s is not taken: %s" % (
                         shown(each.name + b"@" + domain.name), refused))
                     continue
+                if staging.left:
+                    self.result.problem(each.source, "%s: these files were not copied: %s" % (
+                        shown(each.name + b"@" + domain.name), ", ".join(staging.left[:NAMED])))
                 self.counts["messages"] += count
                 self.counts["bytes"] += size
                 weight += size
             batch.append(each)
             if len(batch) >= BATCH or weight >= ENOUGH:
-                done += self._commit(domain, batch, staging)
+                self.counts["users"] += self._commit(domain, batch, staging)
                 batch, weight = [], 0
-        done += self._commit(domain, batch, staging)
-        self.counts["users"] += done
-        if staging is not None:
-            staging.remove()
+        self.counts["users"] += self._commit(domain, batch, staging)
 
     def _commit(self, domain: Domain, batch: "list[Mailbox]", staging: "mail.Staging | None") -> int:
         """Make users of a batch, in one transaction; how many."""
@@ -245,16 +254,17 @@ class Taker:
         refusals: dict[bytes, codes.GiveUp] = {}
         while wanted:                           # an alias may go to one that comes later
             left = len(wanted)
-            for start in range(0, left, 100):
-                for name in [*wanted][start:start + 100]:
-                    self._progress("%s: alias %s" % (shown(domain.name), shown(name)))
-                    try:
-                        self._alias(domain, name, wanted[name])
-                    except codes.GiveUp as refused:
-                        refusals[name] = refused
-                    else:
-                        wanted[name] = Alias([], "")
-            wanted = {name: each for name, each in wanted.items() if each.source}
+            for start in range(0, left, ALIASES):
+                self._progress("%s: aliases" % shown(domain.name))
+                some = [*wanted][start:start + ALIASES]
+                with transaction.Transaction() as t:
+                    made = [self._alias(t, domain, name, wanted[name], refusals) for name in some]
+                    t.commit()
+                self.counts["aliases"] += sum(each is True for each in made)
+                for name, came in zip(some, made, strict=True):
+                    if came is not None:
+                        wanted[name] = DONE
+            wanted = {name: each for name, each in wanted.items() if each is not DONE}
             if len(wanted) == left:
                 break
         for name, each in wanted.items():
@@ -265,29 +275,32 @@ class Taker:
             if aliases.add_roles(t, domain.name, b"postmaster" if b"postmaster" in domain.mailboxes else ours):
                 t.commit()
 
-    def _alias(self, domain: Domain, name: bytes, alias: Alias) -> None:
-        """Make one alias.  GiveUp if it cannot be."""
-        with transaction.Transaction() as t:
-            where = aliasplace.look(t, domain.name)
-            path = aliasplace.path(where, name)
+    def _alias(self, t: "Transaction", domain: Domain, name: bytes, alias: Alias,
+               refusals: "dict[bytes, codes.GiveUp]") -> "bool | None":
+        """Make one alias; False if it is there, None if it cannot be, at least for now: then `refusals` say why."""
+        where = aliasplace.look(t, domain.name)
+        path = aliasplace.path(where, name)
+        try:
             before = t.read(path) if t.kind(path) is not None else None
             if alias.text:
-                if before == alias.text:
-                    return
-                if before is not None:
-                    raise codes.GiveUp("%s is there already, and says something else" % shown(path))
                 dotqmail.parse(alias.text)
-                t.write(path, alias.text, 0o644, where.owner)
-            else:
-                try:
-                    aliases.add(t, domain.name, name, alias.targets)
-                except transaction.Already:
-                    return
-                if before is not None:
-                    raise codes.GiveUp("%s is there already, and goes elsewhere" % aliasplace.address(
-                        name, domain.name))
-            t.commit()
-        self.counts["aliases"] += 1
+                if before is None:
+                    t.write(path, alias.text, 0o644, where.owner)
+                elif before != alias.text:
+                    raise codes.GiveUp("%s is there already, and says something else" % shown(path))
+                return before is None
+            # if there is one, what it lacks is only looked for
+            aliases.add(t if before is None else transaction.Transaction(), domain.name, name, alias.targets)
+        except transaction.Already:
+            return False
+        except (codes.GiveUp, ValueError) as refused:
+            refusals[name] = refused if isinstance(refused, codes.GiveUp) else codes.GiveUp(str(refused))
+            return None
+        if before is not None:
+            refusals[name] = codes.GiveUp("%s is there already, and goes elsewhere" % aliasplace.address(
+                name, domain.name))
+            return None
+        return True
 
     def _catchall(self, domain: Domain) -> None:
         if not domain.catchall:

@@ -7,9 +7,20 @@ from vqmail import codes
 from vqmail.admin.imports import found, secrets
 from vqmail.admin.imports.found import Found, Mailbox, shown
 from vqmail.formats import vmailmgr
+from vqmail.store import control
 
 FILE = b"/passwd.cdb"
 NOBODY = b"+"                   # the user who gets mail for nobody, as long as nobody changed default-username
+
+
+def owner(home: bytes) -> bytes:
+    """UID:GID of the base user, who goes on to own the domain; b"" if these cannot own one here."""
+    try:
+        status = os.stat(home)
+    except OSError as error:
+        raise codes.GiveUp("cannot look at %s: %s" % (shown(home), error.strerror)) from None
+    least = max(control.number(b"minuid"), 1)
+    return b"%d:%d" % (status.st_uid, status.st_gid) if min(status.st_uid, status.st_gid) >= least else b""
 
 
 def find(name: bytes, home: bytes) -> Found:
