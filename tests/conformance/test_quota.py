@@ -332,6 +332,23 @@ def test_vq_quota_shows_a_domain(site: Site) -> None:
     assert not (site.maildir("none") / "maildirsize").exists()
 
 
+def test_nobody_is_given_more_than_the_domain_has(site: Site) -> None:
+    site.options("*:quota=100K", settings="quota=2M")
+
+    def refused(*argv: str) -> bool:
+        done = site.run(*argv)
+        assert done.returncode in (0, 100), done.stderr
+        assert (b"may have 2M together" in done.stderr) == (done.returncode == 100), done.stderr
+        return done.returncode == 100
+
+    assert refused("vq-user", "set", "cat@domain1.test", "quota=1M")
+    assert not refused("vq-user", "set", "cat@domain1.test", "quota=500K")
+    assert refused("vq-user", "set", "cat@domain1.test", "quota=NOQUOTA")
+    assert refused("vq-user", "add", "big@domain1.test", "--no-password", "--quota=1M")
+    assert refused("vq-domain", "set", DOMAIN, "--users", "quota=200K")
+    assert not refused("vq-domain", "set", DOMAIN, "--users", "quota=50K")
+
+
 # ---- others who keep maildirsize ----
 
 @pytest.fixture(scope="module")

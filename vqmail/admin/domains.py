@@ -7,7 +7,7 @@
 """
 
 from vqmail import codes
-from vqmail.admin import lines, owners, tables, transaction, trash
+from vqmail.admin import lines, owners, quotas, tables, transaction, trash, usertexts
 from vqmail.admin.transaction import Already
 from vqmail.formats import controlfile, options
 from vqmail.store import compiled, control, virtual
@@ -196,6 +196,9 @@ def set_options(t: "Transaction", domain: bytes, values: "Mapping[bytes, bytes |
             options.check(name, key, values[key] or b"")
     except ValueError as error:
         raise codes.GiveUp("nothing was changed: %s" % error) from None
+    if name != options.DOMAIN:
+        where = usertexts.look(domain, t.read)
+        quotas.keep(domain, name, (where.users, where.options), (where.users, where.options | {name: now}))
     changed = lines.replace(text if text is not None else OPTIONS, name, fresh)
     if text is None:
         t.write(path, changed, 0o644, owners.ours())
