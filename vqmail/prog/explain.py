@@ -11,8 +11,8 @@ owner's dot-qmail files, the users and options of the domain, its extensions and
 virtual user.  Where mail is sent on, it does not follow.  ADDRESS is as in an envelope, without quotes.
 
 With --json each address is one object on a line of its own: address, stored (with the prefix of virtualdomains), kind
-(mailbox, forward, delete, maildir, delivery, remote, nobody, suspended, unknown, trouble), code, end, user, domain,
-uid, gid, maildir, target (of a forward), steps (file, line, says), smtp, login.
+(mailbox, forward, delete, maildir, delivery, remote, nobody, suspended, moved, unknown, trouble), code, end, user,
+domain, uid, gid, maildir, target (of a forward), steps (file, line, says), smtp, login.
 
 CONTROL FILES
             envnoathost locals percenthack virtualdomains virtualroot minuid popdomains, and those of vq-smtpd
@@ -66,7 +66,7 @@ def _smtp(address: bytes, asked: resolver.Resolver) -> bytes:
         objection = client.objection(b"", client.recipient(address))
     except (codes.Failure, OSError):
         return reply.CANNOT_LOOK.rstrip()
-    return (reply.OBJECTIONS[objection] if objection else reply.RCPT_OK).rstrip()
+    return (reply.objection_to(objection) if objection else reply.RCPT_OK).rstrip()
 
 
 def _text(found: explanation.Explanation, smtp: bytes, login: bytes) -> bytes:

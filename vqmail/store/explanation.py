@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ASSIGN = vqhome.path(b"users/assign")
-NOT_HERE = (resolver.NOBODY, resolver.SUSPENDED)
+NOT_HERE = (resolver.NOBODY, resolver.SUSPENDED, resolver.MOVED)
 
 
 class Step(Record):
@@ -84,6 +84,8 @@ def _end(fate: resolver.Fate, told: "list[tuple[bytes, bytes]]") -> "tuple[bytes
         return b"no mailbox here by that name: %s" % reason, b""
     if fate.kind == resolver.SUSPENDED:
         return b"the mailbox receives nothing for now: %s" % reason, b""
+    if fate.kind == resolver.MOVED and fate.verdict is not None:
+        return b"the user has moved to %s: %s" % (fate.verdict.target, reason), b""
     if fate.kind == resolver.UNKNOWN:
         return b"cannot be told now: %s" % reason, b""
     if fate.kind == resolver.DELIVERY:

@@ -24,6 +24,7 @@ MAILBOX = b"mailbox"            # a virtual user's
 FORWARD = b"forward"            # goes on to the address `target`
 DELETE = b"delete"              # accepted, and dropped
 MAILDIR = b"maildir"            # into the owner's own maildir `target`: only by an argument that he wrote
+MOVED = b"moved"                # is at the address `target` now, and the sender is told
 SUSPENDED = b"suspended"        # there is such a mailbox, but it receives nothing for now
 NOBODY = b"nobody"
 
@@ -75,6 +76,11 @@ def decide(domain: bytes, name: bytes, rules: rewrite.Rules, argument: "bytes | 
         if steps is not None:
             steps.append((_file(real, virtual.OPTIONS), b"receiving is suspended"))
         found.kind, found.reason = SUSPENDED, "it is suspended in %s" % _text(_file(real, virtual.OPTIONS))
+    elif found.user is not None and found.user.moved:
+        where = _file(real, virtual.OPTIONS)
+        if steps is not None:
+            steps.append((where, b"%s has moved to %s" % (found.user.name, found.user.moved)))
+        found.kind, found.target, found.reason = MOVED, found.user.moved, "%s says so" % _text(where)
     return found
 
 

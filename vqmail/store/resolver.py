@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REMOTE = b"remote"              # goes out
 DELIVERY = b"delivery"          # what the dot-qmail file, or the default delivery, says
 UNKNOWN = b"unknown"            # cannot be told from here
-MAILBOX, NOBODY, SUSPENDED = recipient.MAILBOX, recipient.NOBODY, recipient.SUSPENDED
+MAILBOX, NOBODY, SUSPENDED, MOVED = recipient.MAILBOX, recipient.NOBODY, recipient.SUSPENDED, recipient.MOVED
 REMEMBERED = 500                # dot-qmail files
 FILTERS = (b"virtmailfilter", b"vdelivermail")
 

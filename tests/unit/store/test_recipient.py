@@ -91,6 +91,10 @@ def told(verdict: recipient.Verdict) -> "tuple[bytes, bytes | None, bytes | None
     (b"nobody", "@:suspended=receive", (NOBODY, None, None)),
     (b"nobody", "@:suspended=receive:catchall=delete", (SUSPENDED, None, None)),
     (b"nobody", "ann:suspended=receive\n@:catchall=ann", (SUSPENDED, b"ann", None)),
+    (b"bob-x", "bob:moved=bob@new.test", (recipient.MOVED, b"bob", b"x")),
+    (b"bob", "bob:moved=bob@new.test:suspended=receive", (SUSPENDED, b"bob", None)),
+    (b"ann", "bob:moved=bob@new.test", (MAILBOX, b"ann", None)),
+    (b"bob", "bob:moved=", (MAILBOX, b"bob", None)),
 ])
 def test_order(domain: Domain, name: bytes, options: str, expected: "tuple[bytes, bytes | None, bytes | None]") -> None:
     assert told(domain.decide(name, options)) == expected
@@ -208,6 +212,10 @@ def test_an_owners_link_shows_nobody_what_is_behind_it(domain: Domain, name: str
         recipient.decide(b"a.test", b"bob", rewrite.Rules())
 
     assert "secret" not in str(caught.value) + str(later.value)
+
+
+def test_who_has_moved_is_told(domain: Domain) -> None:
+    assert domain.decide(b"bob", "bob:moved=bob@new.test").target == b"bob@new.test"
 
 
 def test_many_separators_are_one_reading_of_the_text(domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
