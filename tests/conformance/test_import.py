@@ -1,5 +1,7 @@
 """Users of other systems come along with passwords, mail, aliases and old names, and real clients find them."""
 
+import fcntl
+import json
 import os
 import pathlib
 import poplib
@@ -9,12 +11,14 @@ import time
 import warnings
 
 import pytest
+import support
 from system import System, wait_until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import crypt
 
+pytestmark = [pytest.mark.root, pytest.mark.peers]
 MD5 = crypt.crypt("secret", "$1$abcdefgh$")
 SHA512 = crypt.crypt("secret", "$6$rounds=1000$salt")
 YESCRYPT = crypt.crypt("secret", "$y$j75$" + "a" * 21 + ".")
@@ -352,6 +356,7 @@ INSERT INTO forwarder VALUES ('klient1.test','both','luser@klient1.test, b64'),
 
 # stopped and started again; and out again
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_is_complete_and_nothing_is_there_twice(world: System, tmp_path: pathlib.Path) -> None:
     old = tmp_path / "old"
     count = 3000
@@ -389,6 +394,54 @@ def test_killed_and_started_again_it_is_complete_and_nothing_is_there_twice(worl
     assert not (world.virtual / ".import").exists()
     assert (world.home / "users/logins").read_text().count("@d.test\n") == count
     assert "3000 there" in run(world, *argv[1:])
+
+
+def test_two_imports_do_not_bring_users_to_one_domain_at_once(world: System, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "old/passwd").write_text(f"bob:{MD5}:1001:1001::/nowhere:\n")
+    place = world.virtual / ".import/d.test"
+    place.mkdir(mode=0o700, parents=True)
+    (place / "other,part").mkdir()
+    number = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
+        said = run(world, "passwd", tmp_path / "old/passwd", "d.test", "--do", code=1)
+    finally:
+        os.close(number)
+
+    assert "another vq-import brings users to d.test just now" in said
+    assert os.listdir(place) == ["other,part"]
+    run(world, "passwd", tmp_path / "old/passwd", "d.test", "--do")
+    assert not place.exists()
+
+
+def test_somebody_who_is_not_root_can_neither_import_nor_export(world: System, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "old/passwd").write_text(f"bob:{MD5}:1001:1001::/nowhere:\n")
+    for argv in (["vq-import", "passwd", str(tmp_path / "old/passwd"), "d.test", "--do"], ["vq-export", "d.test"]):
+        done = world.run(*argv, uid=OWNER)
+
+        assert (done.returncode, done.stdout) == (100, b"")
+        assert b"only the postmaster (root) may" in done.stderr
+
+
+def test_an_installation_under_one_user_imports_too(home: support.Home, tmp_path: pathlib.Path) -> None:
+    uid, gid = support.single_ids()
+    (home.path / "virtual").mkdir()
+    os.chown(home.path / "virtual", uid, gid)
+    home.control("virtualroot", f"{home.path}/virtual\n")
+    home.control("minuid", "1\n")
+    old = home.write("old/passwd", f"bob:{MD5}:1001:1001:Bob:/old/bob:\n")
+    maildir(old.parent / "bob/Maildir")
+    own(old.parent / "bob", uid)
+    done = home.run(["vq-import", "passwd", str(old), "d.test", "--root", str(home.path), "--do"])
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (home.path / "virtual/d.test/home/bob/Maildir/cur/1000000000.0.old:2,S").stat().st_uid == uid
+    again = home.run(["vq-export", "d.test", "--json"])
+    assert again.returncode == 0, again.stderr
+    everything = json.loads(again.stdout)
+    assert everything["logins"] == {"bob": "bob@d.test"}
+    assert everything["aliases"]["abuse"] == ["postmaster@host.test"]
+    assert [(each["name"], each["hash"], each["uid"]) for each in everything["users"]] == [("bob", MD5, uid)]
 
 
 def test_export_can_be_imported_again(world: System, tmp_path: pathlib.Path) -> None:

@@ -65,6 +65,8 @@ def test_what_was_in_clear_is_hashed_unless_it_is_to_stay_so() -> None:
     assert b":" not in secrets.to_store(b"{CLEAR}se:cret", keep_clear=True)         # would be two fields
     assert secrets.same(b"{CLEAR}secret", stored)
     assert not secrets.same(b"{CLEAR}Secret", stored)
+    assert secrets.same(b"*", stored)           # he was given one since
+    assert not secrets.same(stored, b"*")
 
 
 @pytest.mark.parametrize("text", [b"|/bin/sh", b'"|/bin/sh"', b" | /bin/sh", b"/etc/passwd", b":include:/etc/passwd",

@@ -8,6 +8,9 @@ import pytest
 from vqmail.store import cdb
 
 
+pytestmark = pytest.mark.peers
+
+
 def make(path: pathlib.Path, records: "list[tuple[bytes, bytes]]") -> bytes:
     text = b"".join(b"+%d,%d:%s->%s\n" % (len(key), len(data), key, data) for key, data in records) + b"\n"
     subprocess.run(["cdb", "-c", str(path)], input=text, check=True)

@@ -66,8 +66,9 @@ def to_store(stored: bytes, *, keep_clear: bool) -> bytes:
 
 
 def same(stored: bytes, there: bytes) -> bool:
-    """Whether a user whose stored password is `there` has the one that was found."""
-    return stored == there or (stored.startswith(CLEAR) and verifying.verify(stored[len(CLEAR):], there, b""))
+    """Whether a user whose stored password is `there` has the one that was found, or none was found: then he may have
+    been given one since."""
+    return stored in (there, LOCKED) or (stored.startswith(CLEAR) and verifying.verify(stored[len(CLEAR):], there, b""))
 
 
 def _md5(text: bytes) -> bytes:
