@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import subprocess
+import termios
 import threading
 import time
 
@@ -485,3 +486,27 @@ def test_a_disk_that_is_full_leaves_all_as_it_was(site: "system.System", size: s
             done(site, "vq-domain", "delete", added[0])
     finally:
         subprocess.run(["umount", site.virtual], check=True)
+
+
+def test_a_prompt_that_is_left_by_control_c_is_left_by_the_service_too(site: "system.System") -> None:
+    done(site, "vq-domain", "add", "a.example", "--owner=3001:3001", "--generate")
+    site.start_admin()
+    before = (site.virtual / "a.example/etc/passwd").read_bytes()
+    for uid in (0, 3001):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            os.execve(site.bin("vq-passwd"), ["vq-passwd", "postmaster@a.example"], site.env())
+        seen = b""
+        while b": " not in seen:
+            seen += os.read(terminal, 1000)
+        os.write(terminal, b"\x03")
+
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 111
+        if uid:
+            system.wait_until(lambda: "uid 3001: vq-passwd postmaster@a.example: 111" in site.log(), "the end of the job")
+        assert termios.tcgetattr(terminal)[3] & termios.ECHO
+        os.close(terminal)
+    assert (site.virtual / "a.example/etc/passwd").read_bytes() == before

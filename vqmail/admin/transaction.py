@@ -10,9 +10,12 @@ Nothing is changed before commit(), which writes the journal (store/journal) and
 where it is asked for, not when half of the others are done.
 """
 
+import contextlib
 import errno
 import os
+import signal
 import stat
+import threading
 
 from vqmail import codes
 from vqmail.admin import room
@@ -23,6 +26,7 @@ from vqmail.unix import beneath, calls, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from vqmail.formats.journal import Step
@@ -171,7 +175,8 @@ class Transaction:
             steps.append((journal.RELOAD,))
         room.check(steps, self._compile)
         self._steps, self._compile = [], []
-        passed = changes.commit(steps)
+        with _undisturbed():
+            passed = changes.commit(steps)
         if passed:
             raise codes.TryLater("; ".join(passed))
 
@@ -229,6 +234,21 @@ class Transaction:
         number, self._lock = self._lock, -1
         if number >= 0:
             calls.close(number)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> "Iterator[None]":
+    """Whoever is impatient now would only leave the rest to the next one."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if threading.current_thread() is threading.main_thread():       # others get no signals
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, reaction in before.items():
+                signal.signal(number, reaction)
 
 
 def recover() -> bool:
