@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+import support
 import system
 
 pytestmark = [pytest.mark.root, pytest.mark.peers]
@@ -510,3 +511,46 @@ def test_a_prompt_that_is_left_by_control_c_is_left_by_the_service_too(site: "sy
         assert termios.tcgetattr(terminal)[3] & termios.ECHO
         os.close(terminal)
     assert (site.virtual / "a.example/etc/passwd").read_bytes() == before
+
+
+def test_an_owner_who_exchanges_directories_all_the_time_gets_nothing_written_elsewhere(site: "system.System") -> None:
+    done(site, "vq-domain", "add", "his.example", "--owner=3001:3001")
+    done(site, "vq-domain", "add", "hers.example", "--owner=3002:3002")
+    site.start_admin()
+
+    def elsewhere() -> "dict[str, tuple]":
+        return {str(each): (each.lstat().st_mode, each.lstat().st_uid, each.read_bytes() if each.is_file() else b"")
+                for place in (site.home / "control", site.virtual / "hers.example") for each in place.rglob("*")}
+
+    before = elsewhere()
+    script = (f"while :; do mv etc was; ln -s {site.home}/control etc; rm etc; ln -s ../hers.example/etc etc; rm etc; "
+              f"mv was etc; mv home old; ln -s {site.home}/control home; rm home; mv old home; done 2>/dev/null")
+    racing = subprocess.Popen(["/bin/sh", "-c", script], cwd=site.virtual / "his.example", user=3001, group=3001,
+                              extra_groups=[], start_new_session=True)
+    try:
+        outcomes = []
+        for number in range(40):
+            argv = (["vq-domain", "set", "his.example", f"warn={number}"], ["vq-user", "add", f"u{number}@his.example", "--no-password"],
+                    ["vq-user", "delete", f"u{number - 1}@his.example"], ["vq-alias", "add", f"a{number}@his.example", "x@y.example"])
+            outcomes.append(site.run(*argv[number % 4], uid=3001).returncode)
+    finally:
+        os.killpg(racing.pid, signal.SIGKILL)
+        racing.wait()
+
+    assert set(outcomes) <= {0, 100, 111}
+    assert elsewhere() == before
+    done(site, "vq-domain", "suspend", "hers.example", "--send")
+
+
+def test_an_installation_under_one_user_needs_neither_root_nor_the_service(home: "support.Home") -> None:
+    home.control("virtualroot", f"{home.path}/virtual\n")
+    home.write("users/assign", ".\n")
+    uid, gid = support.single_ids()
+    told = home.run(["vq-domain", "add", "a.example", "--generate"])
+
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert f"+a.example-:a.example:{uid}:{gid}:{home.path}/virtual/a.example:-::\n.\n" == (home.path / "users/assign").read_text()
+    assert home.run(["vq-domain", "add", "b.example", "--owner=3001:3001"]).returncode == 100
+    assert home.run(["vq-domain", "delete", "a.example"]).returncode == 0
+    assert home.run(["vq-domain", "restore", "a.example"]).returncode == 0
+    assert home.run(["vq-domain", "list"]).stdout == b"a.example\n"
