@@ -8,10 +8,12 @@ import random
 import signal
 import socket
 import subprocess
+import termios
 import threading
 import time
 
 import pytest
+import support
 import system
 
 pytestmark = [pytest.mark.root, pytest.mark.peers]
@@ -218,8 +220,8 @@ def test_the_owner_may_do_some_things_in_his_domain_and_nothing_elsewhere(site: 
 
     assert done(site, "vq-domain", "list", uid=3001) == "his.example\n"
     assert json.loads(done(site, "vq-domain", "info", "his.example", "--json", uid=3001))["uid"] == 3001
-    done(site, "vq-domain", "set", "his.example", "catchall=bob", uid=3001)
-    assert (site.virtual / "his.example/etc/options").read_text().endswith("\n@:catchall=bob\n")
+    done(site, "vq-domain", "set", "his.example", "catchall=delete", uid=3001)
+    assert (site.virtual / "his.example/etc/options").read_text().endswith("\n@:catchall=delete\n")
     for argv in (["info", "hers.example"], ["set", "hers.example", "catchall=x"], ["info", "nosuch.example"]):
         assert "is no domain of yours (you are uid 3001)" in refused(site, "vq-domain", *argv, uid=3001)
     for argv in (["add", "x.example"], ["delete", "his.example"], ["rename", "his.example", "x.example"],
@@ -250,16 +252,16 @@ def test_what_an_owner_puts_in_the_way_is_not_followed(site: "system.System") ->
     as_owner("mv etc was; mkdir etc; cp was/options etc/passwd 2>/dev/null; echo '#' > etc/passwd; "
              f"ln -s {secret} etc/options")
     assert b"secret" not in site.run("vq-domain", "info", "his.example", uid=3001).stdout
-    site.run("vq-domain", "set", "his.example", "catchall=bob", uid=3001)
+    site.run("vq-domain", "set", "his.example", "catchall=delete", uid=3001)
     assert secret.read_text() == "@:catchall=secret\n"
 
     as_owner(f"rm -r etc; ln -s {site.home}/control etc")
-    ended = site.run("vq-domain", "set", "his.example", "catchall=bob", uid=3001)
+    ended = site.run("vq-domain", "set", "his.example", "catchall=delete", uid=3001)
     assert ended.returncode == 111
     assert not (site.home / "control/options").exists()
 
     as_owner("rm etc; mkfifo etc")
-    assert site.run("vq-domain", "set", "his.example", "catchall=bob", uid=3001, timeout=20).returncode == 111
+    assert site.run("vq-domain", "set", "his.example", "catchall=delete", uid=3001, timeout=20).returncode == 111
 
     done(site, "vq-domain", "add", "next.example")                      # nobody else is held up
     done(site, "vq-domain", "delete", "his.example")
@@ -285,7 +287,7 @@ def test_a_caller_who_hangs_keeps_nobody_waiting(site: "system.System") -> None:
         system.wait_until(lambda: site.run("vq-domain", "list", uid=3001).returncode == 111, "the limit of one caller")
 
         assert done(site, "vq-domain", "list", uid=3002) in ("", "\n")
-        done(site, "vq-domain", "set", "his.example", "catchall=bob")
+        done(site, "vq-domain", "set", "his.example", "catchall=delete")
     finally:
         for each in hanging:
             each.kill()
@@ -461,3 +463,94 @@ def test_the_service_does_nothing_it_does_not_know(site: "system.System", packet
 
         assert client.recv(100) == b"111"
     assert done(site, "vq-domain", "list", uid=3001) in ("", "\n")
+
+
+@pytest.mark.parametrize("size", ["size=200k", "nr_inodes=12"])
+def test_a_disk_that_is_full_leaves_all_as_it_was(site: "system.System", size: str) -> None:
+    done(site, "vq-domain", "add", "first.example")
+    done(site, "vq-domain", "delete", "first.example")
+    done(site, "vq-domain", "purge", "--all")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size + ",mode=755", "none", site.virtual], check=True)
+    try:
+        added = []
+        for number in range(100):
+            ended = site.run("vq-domain", "add", f"d{number}.example")
+            if ended.returncode:
+                break
+            added.append(f"d{number}.example")
+
+        assert (ended.returncode, b"nothing was changed" in ended.stderr) == (111, True), ended.stderr
+        assert done(site, "vq-domain", "list").split() == sorted(added)
+        assert sorted(each.name for each in site.virtual.iterdir() if each.name[0] != ".") == sorted(added)
+        assert not (site.home / "users/journal").exists()
+        if added:
+            done(site, "vq-domain", "delete", added[0])
+    finally:
+        subprocess.run(["umount", site.virtual], check=True)
+
+
+def test_a_prompt_that_is_left_by_control_c_is_left_by_the_service_too(site: "system.System") -> None:
+    done(site, "vq-domain", "add", "a.example", "--owner=3001:3001", "--generate")
+    site.start_admin()
+    before = (site.virtual / "a.example/etc/passwd").read_bytes()
+    for uid in (0, 3001):
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            os.execve(site.bin("vq-passwd"), ["vq-passwd", "postmaster@a.example"], site.env())
+        seen = b""
+        while b": " not in seen:
+            seen += os.read(terminal, 1000)
+        os.write(terminal, b"\x03")
+
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 111
+        if uid:
+            system.wait_until(lambda: "uid 3001: vq-passwd postmaster@a.example: 111" in site.log(), "the end of the job")
+        assert termios.tcgetattr(terminal)[3] & termios.ECHO
+        os.close(terminal)
+    assert (site.virtual / "a.example/etc/passwd").read_bytes() == before
+
+
+def test_an_owner_who_exchanges_directories_all_the_time_gets_nothing_written_elsewhere(site: "system.System") -> None:
+    done(site, "vq-domain", "add", "his.example", "--owner=3001:3001")
+    done(site, "vq-domain", "add", "hers.example", "--owner=3002:3002")
+    site.start_admin()
+
+    def elsewhere() -> "dict[str, tuple]":
+        return {str(each): (each.lstat().st_mode, each.lstat().st_uid, each.read_bytes() if each.is_file() else b"")
+                for place in (site.home / "control", site.virtual / "hers.example") for each in place.rglob("*")}
+
+    before = elsewhere()
+    script = (f"while :; do mv etc was; ln -s {site.home}/control etc; rm etc; ln -s ../hers.example/etc etc; rm etc; "
+              f"mv was etc; mv home old; ln -s {site.home}/control home; rm home; mv old home; done 2>/dev/null")
+    racing = subprocess.Popen(["/bin/sh", "-c", script], cwd=site.virtual / "his.example", user=3001, group=3001,
+                              extra_groups=[], start_new_session=True)
+    try:
+        outcomes = []
+        for number in range(40):
+            argv = (["vq-domain", "set", "his.example", f"warn={number}"], ["vq-user", "add", f"u{number}@his.example", "--no-password"],
+                    ["vq-user", "delete", f"u{number - 1}@his.example"], ["vq-alias", "add", f"a{number}@his.example", "x@y.example"])
+            outcomes.append(site.run(*argv[number % 4], uid=3001).returncode)
+    finally:
+        os.killpg(racing.pid, signal.SIGKILL)
+        racing.wait()
+
+    assert set(outcomes) <= {0, 100, 111}
+    assert elsewhere() == before
+    done(site, "vq-domain", "suspend", "hers.example", "--send")
+
+
+def test_an_installation_under_one_user_needs_neither_root_nor_the_service(home: "support.Home") -> None:
+    home.control("virtualroot", f"{home.path}/virtual\n")
+    home.write("users/assign", ".\n")
+    uid, gid = support.single_ids()
+    told = home.run(["vq-domain", "add", "a.example", "--generate"])
+
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert f"+a.example-:a.example:{uid}:{gid}:{home.path}/virtual/a.example:-::\n.\n" == (home.path / "users/assign").read_text()
+    assert home.run(["vq-domain", "add", "b.example", "--owner=3001:3001"]).returncode == 100
+    assert home.run(["vq-domain", "delete", "a.example"]).returncode == 0
+    assert home.run(["vq-domain", "restore", "a.example"]).returncode == 0
+    assert home.run(["vq-domain", "list"]).stdout == b"a.example\n"

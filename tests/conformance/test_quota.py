@@ -5,6 +5,8 @@ import imaplib
 import json
 import os
 import pathlib
+import poplib
+import pwd
 import signal
 import smtplib
 import subprocess
@@ -175,6 +177,34 @@ def test_several_recipients_and_one_has_room(site: Site) -> None:
     assert site.really("cat")[1] == 1
 
 
+def test_qmtp_says_it_too(site: Site) -> None:
+    site.quota("cat", "100")
+    site.fill("cat", 50)
+    text = b"\nSubject: x\n\n" + b"x" * 100 + b"\n"
+    wire = b"%d:%s,8:a@b.test,20:16:cat@domain1.test,," % (len(text), text)
+    daemon = pwd.getpwnam("qmaild")
+    done = site.run("vq-qmtpd", uid=daemon.pw_uid, gid=daemon.pw_gid, input=wire, env={"TCPREMOTEIP": "127.0.0.1"})
+
+    assert done.stdout == b"37:Dsorry, that mailbox is full (#5.2.2),", done.stderr
+
+
+def test_a_copy_that_a_qmail_file_keeps_counts(site: Site) -> None:
+    site.options("own:quota=2000:dotqmail=forwards", settings="warn=0")
+    for each in site.mailbox(DOMAIN, "own"):
+        each.unlink()
+    (site.maildir("own") / "maildirsize").unlink(missing_ok=True)
+    path = site.maildir("own").parent / ".qmail"
+    path.write_text("./Maildir/\n")
+    os.chown(path, site.domains[DOMAIN]["own"], site.domains[DOMAIN]["own"])
+    try:
+        assert site.deliver("own", 1500).returncode == 0
+        assert site.size("own") == ("2000S", *site.really("own"))
+        assert site.deliver("own", 1500).returncode == 100
+        assert site.send("own@domain1.test", 1500)[0] == 250    # for all that the door knows it goes elsewhere
+    finally:
+        path.unlink()
+
+
 def test_without_the_service_the_door_lets_everything_in(site: Site) -> None:
     site.quota("cat", "100")
     site.fill("cat", 100)
@@ -302,17 +332,34 @@ def test_vq_quota_shows_a_domain(site: Site) -> None:
     assert not (site.maildir("none") / "maildirsize").exists()
 
 
+def test_nobody_is_given_more_than_the_domain_has(site: Site) -> None:
+    site.options("*:quota=100K", settings="quota=2M")
+
+    def refused(*argv: str) -> bool:
+        done = site.run(*argv)
+        assert done.returncode in (0, 100), done.stderr
+        assert (b"may have 2M together" in done.stderr) == (done.returncode == 100), done.stderr
+        return done.returncode == 100
+
+    assert refused("vq-user", "set", "cat@domain1.test", "quota=1M")
+    assert not refused("vq-user", "set", "cat@domain1.test", "quota=500K")
+    assert refused("vq-user", "set", "cat@domain1.test", "quota=NOQUOTA")
+    assert refused("vq-user", "add", "big@domain1.test", "--no-password", "--quota=1M")
+    assert refused("vq-domain", "set", DOMAIN, "--users", "quota=200K")
+    assert not refused("vq-domain", "set", DOMAIN, "--users", "quota=50K")
+
+
 # ---- others who keep maildirsize ----
 
 @pytest.fixture(scope="module")
-def dovecot(site: Site) -> int:
-    """A Dovecot with IMAP, our users, and the limits that it finds in maildirsize; its port."""
-    port = module.free_port()
+def dovecot(site: Site) -> "tuple[int, int]":
+    """A Dovecot with our users, and the limits that it finds in maildirsize; its ports for IMAP and POP3."""
+    port, pop3 = module.free_port(), module.free_port()
     base = site.path / "dovecot"
     base.mkdir(mode=0o755)
     driver = f"driver = checkpassword\n  args = {site.bin('vq-checkpassword')} -n"
     (base / "dovecot.conf").write_text(f"""\
-protocols = imap
+protocols = imap pop3
 listen = 127.0.0.1
 base_dir = {base}/run
 state_dir = {base}/run
@@ -336,6 +383,15 @@ service imap-login {{
     port = 0
   }}
 }}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
 protocol imap {{
   mail_plugins = quota imap_quota
 }}
@@ -354,8 +410,8 @@ userdb {{
 }}
 """)
     site.start("dovecot", "/usr/sbin/dovecot", "-F", "-c", str(base / "dovecot.conf"))
-    module.wait_until(lambda: module._listening(port), "Dovecot")
-    return port
+    module.wait_until(lambda: module._listening(port) and module._listening(pop3), "Dovecot")
+    return port, pop3
 
 
 def resources(answer: bytes) -> "dict[str, tuple[int, int]]":
@@ -365,7 +421,7 @@ def resources(answer: bytes) -> "dict[str, tuple[int, int]]":
 
 
 @pytest.mark.peers
-def test_dovecot_agrees(site: Site, dovecot: int) -> None:
+def test_dovecot_agrees(site: Site, dovecot: "tuple[int, int]") -> None:
     site.quota("dove", "1000000S,50C")
     for _ in range(3):
         assert site.deliver("dove", 20_000).returncode == 0
@@ -373,7 +429,7 @@ def test_dovecot_agrees(site: Site, dovecot: int) -> None:
     def dovecots(client: imaplib.IMAP4) -> "dict[str, tuple[int, int]]":
         return resources(client.getquotaroot("INBOX")[1][1][0])     # type: ignore[arg-type,index]
 
-    client = imaplib.IMAP4("127.0.0.1", dovecot)
+    client = imaplib.IMAP4("127.0.0.1", dovecot[0])
     client.login("dove@domain1.test", "x")
     size, count = site.really("dove")
     assert dovecots(client) == {"STORAGE": (-(-size // 1024), 977), "MESSAGE": (count, 50)}
@@ -391,16 +447,24 @@ def test_dovecot_agrees(site: Site, dovecot: int) -> None:
     client.append("INBOX", "", "", b"Subject: x\r\n\r\n" + b"y" * 1000 + b"\r\n")
     client.create("Sent")
     client.append("Sent", "", "", b"Subject: x\r\n\r\n" + b"y" * 1000 + b"\r\n")
+    pop = poplib.POP3("127.0.0.1", dovecot[1], timeout=30)
+    pop.user("dove@domain1.test")
+    pop.pass_("x")
+    pop.dele(1)
+    pop.quit()
+    assert site.size("dove")[2] == 3
+    _recount_changes_nothing(site, "dove")
+
     client.create("Trash")
     client.copy("1:2", "Trash")
-    assert site.size("dove")[2] == 4
+    assert site.size("dove")[2] == 3
     _recount_changes_nothing(site, "dove")
 
     # what is over for us is over for it
     site.quota("dove", "100000S")
-    assert site.deliver("dove", 60_000).returncode == 100
+    assert site.deliver("dove", 90_000).returncode == 100
     with pytest.raises(imaplib.IMAP4.error, match="Quota|quota"):
-        _must(client.append("INBOX", "", "", b"Subject: x\r\n\r\n" + b"y\r\n" * 20_000))
+        _must(client.append("INBOX", "", "", b"Subject: x\r\n\r\n" + b"y\r\n" * 50_000))
     client.logout()
 
 

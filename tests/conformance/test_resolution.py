@@ -37,6 +37,8 @@ WHERE: "dict[str, tuple[str, str | None]]" = {
     "nobody-bob@own.test": ("550 5.1.1", GONE),
     "sue@own.test": ("550 5.2.1", GONE),                    # suspended
     "sue-x@own.test": ("550 5.2.1", GONE),
+    "max@own.test": ("551 5.1.6", GONE),                    # moved
+    "max-x@own.test": ("551 5.1.6", GONE),
     "fred@own.test": ("250", "one.test/carl"),              # his .qmail forwards
     "fred-x@own.test": ("250", "own.test/ann"),             # and his .qmail-x
     "fred-y@own.test": ("250", "one.test/carl"),            # without one, .qmail
@@ -119,7 +121,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> "typing.Iterator[module.S
 
 def _fill(world: module.System) -> None:
     world.alias("sink", "./sink\n")
-    names = ["bob", "ann", "bob-smith", "jim", "sue", "fred", "pam", "nofile"]
+    names = ["bob", "ann", "bob-smith", "jim", "sue", "fred", "pam", "nofile", "max"]
     world.add_domain("own.test", dict.fromkeys(names, "x"))
     world.dotqmail("own.test", "sales", "&ann@own.test\n")
     world.dotqmail("own.test", "jim", "&ann@own.test\n")
@@ -140,7 +142,8 @@ def _fill(world: module.System) -> None:
     homefile(world, "fred", ".qmail", "# away\n&carl@one.test\n")
     homefile(world, "fred", ".qmail-x", "&ann@own.test\n")
     homefile(world, "nofile", ".qmail", "|exit 100\n")
-    options(world, "own.test", "sue:suspended=receive\nfred:dotqmail=forwards\npam:dotqmail=programs\n")
+    options(world, "own.test", "sue:suspended=receive\nfred:dotqmail=forwards\npam:dotqmail=programs\n"
+                               "max:moved=max@new.test\n")
     options(world, "del.test", "@:catchall=delete:extensions=\n")
     options(world, "fwd.test", "@:catchall=ann@own.test\n")
     options(world, "sus.test", "@:suspended=receive\n")
@@ -437,6 +440,8 @@ home {root}, dash "-", ext "bob-lists"
 {root}/home/bob/Maildir/
   vq-smtpd says: 250 2.1.5 ok
 """
+    assert b"\n  who logs in so: the user bob of own.test\n" in world.run("vq-explain", "bob@own.test").stdout
+    assert b"\n  who logs in so: the user eve of del.test\n" in world.run("vq-explain", "eve@alias.test").stdout
     assert done.returncode == 0
 
 
@@ -446,6 +451,8 @@ home {root}, dash "-", ext "bob-lists"
     ("fred@own.test", 0, ".qmail: forward carl@one.test"),
     ("sales@own.test", 0, ".qmail-sales: forward ann@own.test"),
     ("sue@own.test", 100, "not delivered: the mailbox receives nothing for now: it is suspended in "),
+    ("max@own.test", 100, "not delivered: the user has moved to max@new.test: "),
+    ("max@own.test", 100, "vq-smtpd says: 551 5.1.6 sorry, this user has moved; please try <max@new.test> (#5.1.6)"),
     ("nobody@del.test", 0, "delivered: is deleted: catch-all of "),
     ("sink@host.test", 0, ".qmail-sink: mbox ./sink"),
     ("nobody@host.test", 100, "no dot-qmail file for it in "),

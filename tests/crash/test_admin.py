@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 import system
@@ -140,3 +141,15 @@ def test_an_error_at_any_change_is_told_and_leaves_the_old_state_or_the_new(site
         assert code != 0 or state == after, (name, count)
         assert "nothing was changed" not in said or state == before, (name, count, said)
         assert "internal error" not in said, (name, count, said)
+
+
+def test_the_check_completes_what_was_killed(site: Site) -> None:
+    _, after = both(site, "add")
+    last = [count for name, count in site.changes("add") if name == "rename"][-1]
+    site.fill()
+    subprocess.run(sweep.broken(f"rename:signal=SIGKILL:when={last}", site.argv("add")), check=False, capture_output=True)
+    assert (site.system.home / "users/journal").exists()
+    subprocess.run([sys.executable, "-m", "vqmail.setup", "--check", str(site.system.home)], check=False, capture_output=True,
+                   cwd=pathlib.Path(__file__).parents[2])
+
+    assert site.state() == after

@@ -15,6 +15,7 @@ Whatever is written for the caller to see is written when no lock is held: he mi
 import importlib
 import json
 import pathlib
+import signal
 
 import docopt
 
@@ -44,11 +45,14 @@ def run(serve: "Serve", argv: "list[bytes]", env: "Env") -> int:
     """Do what `argv` says, here if we have the rights, by the service otherwise; the exit code."""
     terminal = _terminal()
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         if calls.geteuid() == 0 or roles.single_user():
             if terminal > TERMINAL:
                 calls.dup2(terminal, TERMINAL, inheritable=False)
             return serve(argv, env, caller.Caller(calls.geteuid()))
         return _ask(argv, env, terminal)
+    except KeyboardInterrupt:
+        raise codes.TryLater("interrupted") from None
     finally:
         if terminal >= 0:
             calls.closerange(TERMINAL, terminal + 1)

@@ -59,7 +59,7 @@ STANDARDS   RFC 2142 (role addresses)
 import time
 
 from vqmail import codes
-from vqmail.admin import command, domains, names, newdomain, passwords, transaction, trash
+from vqmail.admin import aliases, command, domains, names, newdomain, passwords, transaction, trash
 from vqmail.formats import options
 
 TYPE_CHECKING = False
@@ -236,8 +236,13 @@ def _set(asked: "dict[str, Any]", caller: "Caller") -> str:
     for key in values:
         if key not in OWNERS[name]:
             caller.must_be_master("set " + key.decode("utf-8", "replace"))
+    catchall = values.pop(b"catchall", None) if name == options.DOMAIN else None
     with transaction.Transaction() as t:
-        domains.set_options(t, domain, {key: value or None for key, value in values.items()}, name)
+        caller.check(domain)                    # it may have become somebody else's while we waited
+        if values:
+            domains.set_options(t, domain, {key: value or None for key, value in values.items()}, name)
+        if catchall is not None:
+            aliases.set_catchall(t, domain, catchall)
         t.commit()
     return ""
 

@@ -7,10 +7,10 @@
 """
 
 from vqmail import codes
-from vqmail.admin import accounts, lines, tables, transaction, trash, uids
+from vqmail.admin import lines, owners, quotas, tables, transaction, trash, usertexts
 from vqmail.admin.transaction import Already
-from vqmail.formats import assign, controlfile, options
-from vqmail.store import compiled, control, roles, virtual
+from vqmail.formats import controlfile, options
+from vqmail.store import compiled, control, virtual
 from vqmail.unix import calls
 
 TYPE_CHECKING = False
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from vqmail.admin.transaction import Transaction
 
-ROOT = (0, 0)
-NEW = b"new"
+NEW = owners.NEW
 PASSWD = b"# name:hash:uid:gid:gecos:home:shell\n"
 OPTIONS = b"# name:option=value..., * for all users, @ for the domain\n"
 FILTER = b"| virtmailfilter\n"
@@ -33,18 +32,15 @@ def directory(domain: bytes) -> bytes:
 
 def real(domain: bytes) -> bytes:
     """The domain that `domain` is another name of, or itself.  It need not be there."""
-    path = directory(domain)
-    if transaction.kind(path) != "link":
-        return domain
-    return _target(path)
+    return _other(domain) or domain
 
 
 def require(t: "Transaction", domain: bytes) -> None:
     """GiveUp unless `domain` is there, under this name."""
     kind = t.kind(directory(domain)) if virtual.usable_domain(domain) else None
-    if kind == "link":
+    if kind == "link" and real(domain) != domain:
         raise codes.GiveUp("%s is another name of %s; name that" % (_text(domain), _text(real(domain))))
-    if kind != "directory" or tables.prefix(t, domain) is None:
+    if kind not in ("directory", "link") or tables.prefix(t, domain) is None:
         raise codes.GiveUp("there is no domain %s here; vq-domain list shows those that there are" % _text(domain))
 
 
@@ -68,9 +64,9 @@ def add(t: "Transaction", domain: bytes, whose: bytes = NEW, values: "Mapping[by
     if tables.assigned(t, domain) is not None:
         raise codes.GiveUp("users/assign has a line for %s- already; remove it first" % _text(domain))
     if t.kind(virtual.root()) is None:          # the very first domain
-        t.make_directory(virtual.root(), 0o755, _ours())
-    name, uid, gid = _find_owner(t, domain, whose)
-    who, ours = (uid, gid), _ours()
+        t.make_directory(virtual.root(), 0o755, owners.ours())
+    name, uid, gid = owners.find(t, domain, whose)
+    who, ours = (uid, gid), owners.ours()
     tables.receive(t, domain)
     tables.make_virtual(t, domain, domain)
     tables.assign(t, b"+%s-:%s:%d:%d:%s:-::" % (domain, name, uid, gid, path))
@@ -167,7 +163,7 @@ def add_alias(t: "Transaction", alias: bytes, domain: bytes) -> None:
 
 def remove_alias(t: "Transaction", alias: bytes) -> None:
     """Let `alias` be no other name any more; the domain stays."""
-    if not virtual.usable_domain(alias) or t.kind(directory(alias)) != "link":
+    if not virtual.usable_domain(alias) or t.kind(directory(alias)) != "link" or real(alias) == alias:
         raise codes.GiveUp("%s is no other name of a domain; vq-domain list shows them" % _text(alias))
     _drop_alias(t, alias)
 
@@ -200,9 +196,12 @@ def set_options(t: "Transaction", domain: bytes, values: "Mapping[bytes, bytes |
             options.check(name, key, values[key] or b"")
     except ValueError as error:
         raise codes.GiveUp("nothing was changed: %s" % error) from None
+    if name != options.DOMAIN:
+        where = usertexts.look(domain, t.read)
+        quotas.keep(domain, name, (where.users, where.options), (where.users, where.options | {name: now}))
     changed = lines.replace(text if text is not None else OPTIONS, name, fresh)
     if text is None:
-        t.write(path, changed, 0o644, _ours())
+        t.write(path, changed, 0o644, owners.ours())
     else:
         t.write(path, changed)
     t.compile(domain)
@@ -214,15 +213,14 @@ def names() -> "dict[bytes, bytes]":
     for each in sorted(control.mapping(b"virtualdomains")):
         kind = transaction.kind(directory(each)) if virtual.usable_domain(each) else None
         if kind in ("directory", "link"):
-            found[each] = _target(directory(each)) if kind == "link" else b""
+            found[each] = _other(each)
     return found
 
 
 def aliases_of(domain: bytes) -> "list[bytes]":
     """The other names of a domain, in order."""
     return [each for each in transaction.names(virtual.root())
-            if virtual.usable_domain(each) and transaction.kind(directory(each)) == "link"
-            and _target(directory(each)) == domain]
+            if virtual.usable_domain(each) and _other(each) == domain]
 
 
 def info(domain: bytes) -> "dict[str, object]":
@@ -266,9 +264,9 @@ def _must_be_free(t: "Transaction", domain: bytes) -> None:
     """Already, or GiveUp if anything is in the way of a new domain."""
     kind = t.kind(directory(domain))
     before = tables.prefix(t, domain)
-    if kind == "link":
+    if kind == "link" and real(domain) != domain:
         raise Already("%s is another name of %s already" % (_text(domain), _text(real(domain))))
-    if kind == "directory" and before is not None:
+    if kind in ("directory", "link") and before is not None:
         raise Already("%s is there already" % _text(domain))
     if kind is not None:
         raise codes.GiveUp("%s is there, though %s is no domain of ours; move it away" % (
@@ -291,49 +289,13 @@ def _options(t: "Transaction", domain: bytes) -> "dict[bytes, dict[bytes, bytes]
         raise codes.GiveUp("%s: %s" % (_text(path), error)) from None
 
 
-def _find_owner(t: "Transaction", domain: bytes, whose: bytes) -> "tuple[bytes, int, int]":
-    """(name, uid, gid) for users/assign."""
-    if roles.single_user():
-        if whose not in (NEW, b"%d:%d" % (calls.geteuid(), calls.getegid())):
-            raise codes.GiveUp("this installation is under one user, who owns all domains; leave --owner out")
-        return domain, calls.geteuid(), calls.getegid()
-    if whose == NEW:
-        uid = uids.free(t, accounts.Taken(t))
-        return domain, uid, uid
-    first, colon, second = whose.partition(b":")
-    if colon:
-        if not (assign.is_id(first) and assign.is_id(second)):
-            raise codes.GiveUp("%s is no UID:GID" % _text(whose))
-        found = int(first), int(second)
-        name = accounts.name_of(t, found[0]) or domain
-    else:
-        account = accounts.ids(t, whose)
-        if account is None:
-            raise codes.GiveUp("there is no UNIX user %s; make one, or give UID:GID, or new" % _text(whose))
-        found, name = account, whose
-    _may_own(*found)
-    return name, *found
-
-
-def _may_own(uid: int, gid: int) -> None:
-    least = max(control.number(b"minuid"), 1)
-    if uid < least or gid < least:
-        raise codes.GiveUp("uid %d or gid %d is below %d (control/minuid): it may own no domain" % (uid, gid, least))
-    for role in (roles.ALIAS, roles.QUEUE, roles.SEND, roles.REMOTE, roles.DAEMON, roles.LOG):
-        if roles.ids(role)[0] == uid:
-            raise codes.GiveUp("uid %d is one that parts of this installation run under: it may own no domain" % uid)
-
-
-def _ours() -> "tuple[int, int]":
-    """Who keeps etc/: root, or the user of a single-user installation."""
-    return ROOT if calls.geteuid() == 0 else (calls.geteuid(), calls.getegid())
-
-
-def _target(path: bytes) -> bytes:
-    target = calls.readlink(path)
-    if isinstance(target, str):
-        target = target.encode()
-    return target.strip(b"/").rpartition(b"/")[2]
+def _other(name: bytes) -> bytes:
+    """The domain that `name` is another name of; b"" if of none: a link with a slash in it is a domain that lies
+    elsewhere (store/aliasdomain)."""
+    if transaction.kind(directory(name)) != "link":
+        return b""
+    target: bytes = calls.readlink(directory(name))
+    return b"" if b"/" in target else target
 
 
 def _text(name: bytes) -> str:

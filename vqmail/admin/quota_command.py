@@ -13,8 +13,8 @@ only where it cannot be believed.  IMAP servers see the quota in that file, whic
 says that there is none as soon as a user who has none any more is looked at.
 
 A domain's own quota (option quota of @) is what its users may have together.  It is not looked at when mail comes in,
-for then every message would cost a look at every user: who sets the quotas of the users has to keep to it, and is told
-here if that is not so.
+for then every message would cost a look at every user: quotas that add up to more are not given, and where there are
+such ones all the same, as the domain's was made smaller, that is said here.
 
 Who is not root asks the local service `vq-service admin`, which serves the owner of a domain for his own.
 

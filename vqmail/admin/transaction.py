@@ -10,18 +10,23 @@ Nothing is changed before commit(), which writes the journal (store/journal) and
 where it is asked for, not when half of the others are done.
 """
 
+import contextlib
 import errno
 import os
+import signal
 import stat
+import threading
 
 from vqmail import codes
+from vqmail.admin import room
 from vqmail.formats import assign, journal
-from vqmail.store import compiled, virtual
+from vqmail.store import compiled
 from vqmail.store import journal as changes
 from vqmail.unix import beneath, calls, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from vqmail.formats.journal import Step
@@ -103,10 +108,8 @@ class Transaction:
         """Make `path` a file with `text`.  Without mode and owner it keeps those it has; a new one is 0644 and ours."""
         path = _real(path)
         if mode is None or owner is None:
-            found = self._status(path)
-            # no set-uid bit: in a domain the old file may be of its owner's making
-            mode = mode if mode is not None else found.st_mode & 0o777 if found else MODE
-            owner = owner or ((found.st_uid, found.st_gid) if found else None)
+            before = self._like(path)
+            mode, owner = before[0] if mode is None else mode, owner or before[1]
         self._add(journal.WRITE, path, b"%o" % mode, *_owner(owner), text)
 
     def remove(self, path: bytes) -> None:
@@ -134,7 +137,7 @@ class Transaction:
         try:
             with changes.place(old) as at:
                 inode, device = changes.inode(at), calls.lstat(at.path).st_dev
-            if device != os.stat(_there(os.path.dirname(new))).st_dev:
+            if device != os.stat(room.nearest(os.path.dirname(new))).st_dev:
                 raise OSError(errno.EXDEV, "it is on a file system of its own; move it by hand")
         except OSError as error:
             raise codes.GiveUp("cannot move %s: %s" % (_shown(old), error.strerror)) from None
@@ -170,9 +173,10 @@ class Transaction:
             steps.append((journal.HOSTS,))
         if self._reload:
             steps.append((journal.RELOAD,))
-        self._reserve()
+        room.check(steps, self._compile)
         self._steps, self._compile = [], []
-        passed = changes.commit(steps)
+        with _undisturbed():
+            passed = changes.commit(steps)
         if passed:
             raise codes.TryLater("; ".join(passed))
 
@@ -195,19 +199,23 @@ class Transaction:
                 path = step[1] + path[len(step[2]):]
         return None, path
 
-    def _status(self, path: bytes) -> "os.stat_result | None":
-        """What is known of a plain file that will be there; None otherwise."""
+    def _like(self, path: bytes) -> "tuple[int, tuple[int, int] | None]":
+        """(mode, owner) of the file that will be there; of a new one if there will be none."""
         step, path = self._last(path)
         if step is not None:
-            return None
+            kept = step[0] == journal.WRITE and step[3] != b"-"
+            return int(step[2], 8) if step[0] == journal.WRITE else MODE, (int(step[3]), int(step[4])) if kept else None
         try:
             with changes.place(path) as at:
                 found = calls.lstat(at.path)
         except FileNotFoundError:
-            return None
+            return MODE, None
         except OSError as error:
             raise codes.TryLater("cannot look at %s: %s" % (_shown(path), error.strerror)) from None
-        return found if stat.S_ISREG(found.st_mode) else None
+        if not stat.S_ISREG(found.st_mode):
+            return MODE, None
+        # no set-uid bit: in a domain the old file may be of its owner's making
+        return found.st_mode & 0o777, (found.st_uid, found.st_gid)
 
     def _free(self, path: bytes) -> None:
         if self.kind(path) is not None:
@@ -222,35 +230,25 @@ class Transaction:
         except ValueError as error:
             raise codes.GiveUp("nothing was changed: users/assign: %s" % error) from None
 
-    def _reserve(self) -> None:
-        """See that the disks have room for all of it, so that a full one is met before anything is changed."""
-        sizes: dict[bytes, int] = {}
-        for step in self._steps:
-            place = os.path.dirname(step[1])
-            sizes[place] = sizes.get(place, 0) + BLOCK + (2 * len(step[5]) if step[0] == journal.WRITE else 0)
-        for domain in self._compile:
-            directory = virtual.root() + b"/" + domain + b"/etc" if domain else os.path.dirname(compiled.ASSIGN)
-            sizes[directory] = sizes.get(directory, 0) + BLOCK + _size_of_compiled(directory)
-        needed: dict[int, tuple[int, int, bytes]] = {}
-        for place, size in sizes.items():
-            place = _there(place)
-            device, room = os.stat(place).st_dev, os.statvfs(place)
-            available = (room.f_bfree if os.geteuid() == 0 else room.f_bavail) * room.f_frsize
-            if room.f_files and not room.f_ffree:
-                available = 0
-            needed[device] = (needed.get(device, (0, 0, b""))[0] + size, available, place)
-        for size, available, place in needed.values():
-            if size > available:
-                raise codes.TryLater("nothing was changed: the disk of %s is full (%s): this needs %d bytes" % (
-                    _shown(place), os.strerror(errno.ENOSPC), size))
-
     def _close(self) -> None:
         number, self._lock = self._lock, -1
         if number >= 0:
             calls.close(number)
 
 
-BLOCK = 8192                    # a file, and its name
+@contextlib.contextmanager
+def _undisturbed() -> "Iterator[None]":
+    """Whoever is impatient now would only leave the rest to the next one."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if threading.current_thread() is threading.main_thread():       # others get no signals
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, reaction in before.items():
+                signal.signal(number, reaction)
 
 
 def recover() -> bool:
@@ -274,9 +272,8 @@ def kind(path: bytes) -> "str | None":
 
 def names(path: bytes) -> "list[bytes]":
     """The names in the directory `path`, in order; none if it is absent."""
-    root = changes.virtual_root(path)
     try:
-        number = beneath.walk(root, path[len(root):])
+        number = beneath.walk(*changes.trusted(path + b"/"))
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -299,25 +296,8 @@ def _real(path: bytes) -> bytes:
     return path if changes.virtual_root(path) else os.path.realpath(path)
 
 
-def _there(path: bytes) -> bytes:
-    """The directory `path`, or the nearest one above it that is there already."""
-    while path != b"/" and kind(path) != "directory" and kind(os.path.realpath(path)) != "directory":
-        path = os.path.dirname(path)
-    return path
-
-
 def _owner(owner: "tuple[int, int] | None") -> "tuple[bytes, bytes]":
     return (b"-", b"-") if owner is None else (b"%d" % owner[0], b"%d" % owner[1])
-
-
-def _size_of_compiled(directory: bytes) -> int:
-    size = 0
-    for name in (b"cdb", b"users.cdb", b"passwd.cdb"):
-        try:
-            size += os.stat(directory + b"/" + name).st_size + BLOCK
-        except OSError:
-            size += BLOCK
-    return size
 
 
 def _shown(path: bytes) -> str:

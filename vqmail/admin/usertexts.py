@@ -1,7 +1,7 @@
 """The two texts of a domain that name its users, as they will be in a transaction, and changes to a line of theirs."""
 
 from vqmail import codes
-from vqmail.admin import lines, transaction
+from vqmail.admin import lines, quotas, transaction
 from vqmail.formats import options, passwd
 from vqmail.record import Record
 from vqmail.store import control, virtual
@@ -65,6 +65,9 @@ def change(t: transaction.Transaction, where: Domain, name: bytes, line: "bytes 
     """Put a line into the passwd file, or take it away, and the options with it; None leaves those alone."""
     if values is not None and (values or name in where.options):
         write_options(t, where, name, values)
+    users = {*where.users, name} if line is not None else {*where.users} - {name}
+    chosen = where.options if values is None else where.options | {name: values}
+    quotas.keep(where.name, name, (where.users, where.options), (users, chosen))
     t.write(where.directory + virtual.TEXT, lines.replace(where.text, name, line))
     t.compile(where.name)
 
@@ -75,6 +78,8 @@ def write_options(t: transaction.Transaction, where: Domain, name: bytes, values
         line = options.line(name, values) if values else None
     except ValueError as error:
         raise codes.GiveUp(str(error)) from None
+    if name in where.users or name == options.EVERYBODY:
+        quotas.keep(where.name, name, (where.users, where.options), (where.users, where.options | {name: values}))
     path = where.directory + virtual.OPTIONS
     if t.kind(path) is None:
         t.write(path, lines.replace(where.options_text, name, line), 0o644, ours())

@@ -36,7 +36,7 @@ def decode(text: bytes) -> "list[Step]":
         raise ValueError("it has no end")
     for step in steps:
         if not step or WORDS.get(step[0]) != len(step) or step[0] == END:
-            raise ValueError("it has a step that is none: %s" % step[:1])
+            raise ValueError("it has a step that is none: %r" % (step[:1],))
     return steps
 
 

@@ -6,6 +6,7 @@ NO_MAILBOX = b"no-mailbox"
 OVER_QUOTA = b"over-quota"
 FULL_FOR_NOW = b"full-for-now"
 SUSPENDED = b"suspended"
+MOVED = b"moved "               # and the new address
 TOO_LONG = b"too-long"
 TOO_BIG = b"too-big"
 LOOPING = b"looping"

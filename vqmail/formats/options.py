@@ -8,6 +8,7 @@
 Of a user or *:     quota       5M, 5000000S,1000C, NOQUOTA
                     suspended   of login, receive, send, with commas: what he may not do for now
                     dotqmail    no, forwards, programs: what a .qmail in his home may do
+                    moved       an address: mail for him is refused, and his new address told
 Of @:               mailboxes aliases forwards autoresponders       how many of them there may be
                     quota       of all users together
                     catchall    who gets mail for nobody: a user, an address, or delete; without it that bounces
@@ -109,12 +110,19 @@ def _is_catchall(value: bytes) -> bool:
     return not any(each in value for each in (b" ", b"/", b"|", b"&", b"\0"))
 
 
+def _is_address(value: bytes) -> bool:
+    """Whether a value can be told to strangers as an address."""
+    local, _, host = value.rpartition(b"@")
+    return bool(local and host) and all(32 < each < 127 and each not in b'<>"()\\' for each in value)
+
+
 def _one_of(*allowed: bytes) -> "Callable[[bytes], bool]":
     return lambda value: value in allowed
 
 
 USER_OPTIONS: "dict[bytes, Callable[[bytes], bool]]" = {
-    b"quota": _is_quota, b"suspended": _is_suspension, b"dotqmail": _one_of(b"no", b"forwards", b"programs")}
+    b"quota": _is_quota, b"suspended": _is_suspension, b"dotqmail": _one_of(b"no", b"forwards", b"programs"),
+    b"moved": lambda value: not value or _is_address(value)}
 DOMAIN_OPTIONS: "dict[bytes, Callable[[bytes], bool]]" = {
     **dict.fromkeys(LIMITS, _is_number), b"quota": _is_quota, b"catchall": _is_catchall,
     b"extensions": lambda value: not value.strip(SEPARATORS), b"overquota": _one_of(b"bounce", b"defer"),
@@ -122,7 +130,8 @@ DOMAIN_OPTIONS: "dict[bytes, Callable[[bytes], bool]]" = {
     b"forwarding": _one_of(b"yes", b"no"), b"uids": _one_of(b"own", b"owner")}
 ALLOWED = {
     b"quota": "write 5M, 5000000S,1000C or NOQUOTA", b"suspended": "write login, receive, send, with commas between",
-    b"dotqmail": "write no, forwards or programs", b"catchall": "write a user, an address, or delete",
+    b"dotqmail": "write no, forwards or programs", b"moved": "write an address",
+    b"catchall": "write a user, an address, or delete",
     b"extensions": "the characters may be " + SEPARATORS.decode(), b"overquota": "write bounce or defer",
     b"warn": "write a number up to 100", b"forwarding": "write yes or no", b"uids": "write own or owner"}
 

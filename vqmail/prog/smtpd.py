@@ -190,7 +190,7 @@ class Conversation:
         queued = self._message.submission.answer() if not objection else b""
         what = b"bytes %d sender <%s> recipients %d" % (self._message.size, quoting.quote(sender), len(recipients))
         if objection or queued:
-            answer = reply.OBJECTIONS[objection] if objection else reply.queue(queued)
+            answer = reply.objection_to(objection) if objection else reply.queue(queued)
             self._log(b"refused message %s: %s" % (what, answer.rstrip()))
         else:
             qp = self._message.submission.qp
@@ -237,7 +237,7 @@ class Conversation:
             if not objection:
                 self._session.accept(recipient)
                 return
-            refusal = reply.OBJECTIONS[objection]
+            refusal = reply.objection_to(objection)
         except (codes.Failure, OSError) as failure:
             self._log(reception.failure(failure))
             refusal = reply.CANNOT_LOOK

@@ -34,11 +34,14 @@ EXIT        0   delivered
             100 a loop: the message has a Delivered-To line with this address; or a program said so;
                 or the message does not fit into QUOTA
             111 not now, for whatever reason
+            One that hangs for a day is ended by a signal.
 RUNS AS     the virtual user
 
 SECURITY    homedir has no `..` and no symbolic link in it: it cannot lead out of the domain.  A program gets nothing
             of the environment of whoever asked for the delivery but these variables.
 """
+
+import _signal
 
 from vqmail import codes
 from vqmail.formats import deliveryenv
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 
 BEYOND = calls.O_PATH | calls.O_DIRECTORY | calls.O_NOFOLLOW | calls.O_CLOEXEC
 MAILDIR = b"Maildir"
+LONGEST = 86400                 # seconds until a delivery that hangs, on a disk elsewhere, is ended; qmail-local's
 QUOTA = (b"QUOTA", b"OVERQUOTA", b"QUOTAWARN")          # what no program of the user's is told
 
 # the words for each step of a delivery that did not succeed
@@ -74,6 +78,7 @@ def _deliver(argv: "list[bytes]", env: "Env") -> int:
     if len(argv) < 3:
         raise codes.TryLater("invalid arguments: need home directory")
     head = _line(env, b"RPLINE") + _line(env, b"DTLINE")
+    _signal.alarm(LONGEST)
     umask = calls.umask(0o077)
     domain = calls.open(b".", BEYOND)
     try:
@@ -90,6 +95,7 @@ def _deliver(argv: "list[bytes]", env: "Env") -> int:
     finally:
         calls.close(domain)
         calls.umask(umask)
+        _signal.alarm(0)
     return codes.OK
 
 

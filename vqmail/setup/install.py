@@ -18,6 +18,8 @@ WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "w
 
 # the administrators' commands
 ADMIN: "dict[str, str]" = {
+    "vq-export": "admin.export_command",
+    "vq-import": "admin.import_command",
     "vq-alias": "admin.alias_command",
     "vq-domain": "admin.domain_command",
     "vq-passwd": "admin.passwd_command",

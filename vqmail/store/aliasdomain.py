@@ -24,7 +24,8 @@ def real(domain: bytes) -> bytes:
         return domain
     if not virtual.usable_domain(target):
         raise codes.TryLater("%s is a link to %s, which cannot be a domain's name" % (_path(domain), _shown(target)))
-    if _link(target):
+    further = _link(target)
+    if further and b"/" not in further:
         raise codes.TryLater("%s is a link to a link; make it one to the domain itself" % _path(domain))
     return target
 

@@ -44,8 +44,8 @@ TABLE = {
     b"doublebouncehost": Setting("line", ME, "send", "the host bounces of bounces go to"),
     b"doublebounceto": Setting("line", b"postmaster", "send", "the user bounces of bounces go to"),
     b"envnoathost": Setting("line", ME, "send", "added to recipients without a host"),
-    b"firstuid": Setting("number", 2000, "domain user", "the smallest uid that vq-domain and vq-user give to an owner or "
-                         "a user; the last one that they gave is in users/uids"),
+    b"firstuid": Setting("number", 2000, "domain user import", "the smallest uid that vq-domain, vq-user and vq-import "
+                         "give to an owner or a user; the last one that they gave is in users/uids"),
     b"helohost": Setting("line", ME, "remote", "the name that we say in EHLO"),
     b"idhost": Setting("line", ME, "inject", "the host in the Message-ID of a message sent from here"),
     b"localiphost": Setting("line", ME, "smtpd qmtpd qmqpd", "replaces [our.ip] in recipients"),

@@ -104,6 +104,9 @@ class Desk:
             raise NotHere("user %s: not exist. Sorry, no mailbox here by that name. (#5.1.1)" % _text(name))
         if found.kind == recipient.SUSPENDED:
             raise NotHere("user %s: suspended. Sorry, this mailbox receives no mail for now. (#5.2.1)" % _text(name))
+        if found.kind == recipient.MOVED:
+            raise NotHere("user %s: moved. Sorry, this user has moved to %s. (#5.1.6)" % (
+                _text(name), _text(found.target)))
         if found.kind == recipient.DELETE:
             return Deleted(b"user %s: not exist. Deleted, as the %s says" % (
                 _text(name).encode(), found.reason.encode("utf-8", "replace")))

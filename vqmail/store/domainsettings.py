@@ -44,5 +44,10 @@ def of_user(found: "dict[bytes, dict[bytes, bytes]]", name: bytes) -> "tuple[byt
     return _quota(values.get(b"quota", b"")), suspended, values.get(b"dotqmail", b"no")
 
 
+def moved(found: "dict[bytes, dict[bytes, bytes]]", name: bytes) -> bytes:
+    """Where `name` has moved to, b"" if he has not; that is nobody's but his own."""
+    return found.get(name, {}).get(b"moved", b"")
+
+
 def _quota(value: bytes) -> bytes:
     return b"" if value.upper() == quota.NOQUOTA else value

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from posix import stat_result
 
 LIMIT = 256 << 20
-READING = calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK        # a FIFO must not hold us
+# a FIFO must not hold us; nor may an owner's link have root read, and quote in a complaint, what is not for the owner
+READING = calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK | calls.O_NOFOLLOW
 TICK = 20_000_000               # nanoseconds; two changes of a file within that may bear the same time
 
 

@@ -6,7 +6,8 @@ It asks nobody but the resolver; it only looks up where in a text the line stand
 from vqmail import codes, vqhome
 from vqmail.formats import dotqmail
 from vqmail.record import Record
-from vqmail.store import control, domaintext, follow, home, homeorders, recipient, resolver, users, virtual
+from vqmail.store import aliasdomain, control, domaintext, follow, home, homeorders, recipient, resolver, users, virtual
+from vqmail.store import login as logins
 from vqmail.unix import calls, fd
 
 TYPE_CHECKING = False
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ASSIGN = vqhome.path(b"users/assign")
-NOT_HERE = (resolver.NOBODY, resolver.SUSPENDED)
+NOT_HERE = (resolver.NOBODY, resolver.SUSPENDED, resolver.MOVED)
 
 
 class Step(Record):
@@ -59,6 +60,21 @@ def explain(address: bytes, asked: resolver.Resolver) -> Explanation:
     return result
 
 
+def login(address: bytes) -> bytes:
+    """Who logs in with `address` as the name, or why nobody does; b"" if it is no matter of virtual users."""
+    try:
+        found = logins.who(address.lower(), b"")
+        domain = aliasdomain.real(found[2]) if found else b""
+    except codes.Failure as failure:
+        return b"cannot be told now: %s" % str(failure).encode("utf-8", "surrogateescape")
+    if found is None:
+        return b""
+    user = found[0]
+    if b"login" in user.suspended:
+        return b"nobody: %s of %s is suspended" % (user.name, domain)
+    return b"the user %s of %s" % (user.name, domain)
+
+
 def _end(fate: resolver.Fate, told: "list[tuple[bytes, bytes]]") -> "tuple[bytes, bytes]":
     """What comes of it, and the Maildir if it is a mailbox's.  Failure if a delivery would fail, too."""
     reason = fate.reason.encode("utf-8", "surrogateescape")
@@ -68,6 +84,8 @@ def _end(fate: resolver.Fate, told: "list[tuple[bytes, bytes]]") -> "tuple[bytes
         return b"no mailbox here by that name: %s" % reason, b""
     if fate.kind == resolver.SUSPENDED:
         return b"the mailbox receives nothing for now: %s" % reason, b""
+    if fate.kind == resolver.MOVED and fate.verdict is not None:
+        return b"the user has moved to %s: %s" % (fate.verdict.target, reason), b""
     if fate.kind == resolver.UNKNOWN:
         return b"cannot be told now: %s" % reason, b""
     if fate.kind == resolver.DELIVERY:

@@ -118,10 +118,29 @@ def virtual_root(path: bytes) -> bytes:
     return root if path.startswith(root + b"/") else b""
 
 
+def trusted(path: bytes) -> "tuple[bytes, bytes, bool]":
+    """`path` in two: what may be followed, links and all, and below it what an owner may do with as he likes; and
+    whether even the first is a link to a place that may be in others' hands.
+
+    Only root makes names in control/virtualroot, and where he made a link the domain lies elsewhere.  What is there
+    may be somebody else's by now.
+    """
+    root = virtual_root(path)
+    first, slash, rest = path[len(root) + 1:].partition(b"/")
+    if not root or not slash or first in (b"", b".", b".."):
+        return root, path[len(root):], False
+    try:
+        found = calls.lstat(root + b"/" + first)
+    except FileNotFoundError:
+        return root, path[len(root):], False
+    if stat.S_ISLNK(found.st_mode) and found.st_uid in (0, calls.geteuid()):
+        return root + b"/" + first, b"/" + rest, True
+    return root, path[len(root):], False
+
+
 def place(path: bytes) -> beneath.Place:
     """A way to `path` that nobody can lead astray."""
-    root = virtual_root(path)
-    return beneath.Place(root, path[len(root):])
+    return beneath.Place(*trusted(path))
 
 
 def _do(step: "Step") -> "list[str]":

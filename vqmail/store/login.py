@@ -12,7 +12,7 @@ Where there is no such user the name may be an old one that people still log in 
 import errno
 
 from vqmail import codes
-from vqmail.store import control, loginaliases, rewrite, virtual
+from vqmail.store import aliasdomain, control, loginaliases, rewrite, virtual
 from vqmail.unix import calls
 
 OTHERS = (b"!", b"%", b":", b"/")          # of tpop3d, vpopmail and VMailMgr; no user's name has one of the last two
@@ -59,6 +59,7 @@ def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
     """(user, stored password) of a virtual user; None if there is no such user or domain.  TryLater on trouble."""
     if not domain or not virtual.usable_domain(domain):
         return None
+    domain = aliasdomain.real(domain)
     text = virtual.domain_directory(domain) + virtual.TEXT
     try:
         calls.stat(text)

@@ -86,6 +86,8 @@ class Client:
             return b"" if self._settings.rcpthosts.accept(fate.stored) else objection.NO_GATEWAY
         if fate.kind == resolver.MAILBOX and fate.user is not None and fate.user.quota:
             return self._full(recipient, fate, size)
+        if fate.kind == resolver.MOVED and fate.verdict is not None:
+            return objection.MOVED + fate.verdict.target
         return OBJECTIONS.get(fate.kind, b"")
 
     def too_much(self, recipients: "list[bytes]", size: int) -> bytes:

@@ -24,6 +24,7 @@ MAILBOX = b"mailbox"            # a virtual user's
 FORWARD = b"forward"            # goes on to the address `target`
 DELETE = b"delete"              # accepted, and dropped
 MAILDIR = b"maildir"            # into the owner's own maildir `target`: only by an argument that he wrote
+MOVED = b"moved"                # is at the address `target` now, and the sender is told
 SUSPENDED = b"suspended"        # there is such a mailbox, but it receives nothing for now
 NOBODY = b"nobody"
 
@@ -54,14 +55,13 @@ def decide(domain: bytes, name: bytes, rules: rewrite.Rules, argument: "bytes | 
 
     `steps` are told what was decided where.  Stale, or TryLater on trouble.
     """
-    steps = [] if steps is None else steps
     name, asked = name.lower(), domain.lower()
     if not virtual.usable_domain(asked):
         return Verdict(NOBODY, asked, None, None, b"", "no domain can be called so", None)
     if not _usable(name):
         return Verdict(NOBODY, asked, None, None, b"", "nobody can be called so", None)
     real = aliasdomain.real(asked)
-    if real != asked:
+    if steps is not None and real != asked:
         steps.append((virtual.domain_directory(asked), b"is a link: the users are those of %s" % real))
     with virtual.Table(real) as table:
         settings = table.settings()
@@ -73,40 +73,44 @@ def decide(domain: bytes, name: bytes, rules: rewrite.Rules, argument: "bytes | 
     else:
         suspended = found.kind != NOBODY and b"receive" in settings.suspended
     if suspended:
-        steps.append((_file(real, virtual.OPTIONS), b"receiving is suspended"))
+        if steps is not None:
+            steps.append((_file(real, virtual.OPTIONS), b"receiving is suspended"))
         found.kind, found.reason = SUSPENDED, "it is suspended in %s" % _text(_file(real, virtual.OPTIONS))
+    elif found.user is not None and found.user.moved:
+        where = _file(real, virtual.OPTIONS)
+        if steps is not None:
+            steps.append((where, b"%s has moved to %s" % (found.user.name, found.user.moved)))
+        found.kind, found.target, found.reason = MOVED, found.user.moved, "%s says so" % _text(where)
     return found
 
 
 def _mailbox(table: virtual.Table, name: bytes, settings: domainsettings.Settings, domain: bytes,
-             steps: "Steps") -> "Verdict | None":
+             steps: "Steps | None") -> "Verdict | None":
     """The verdict of `name` itself, or of the longest user whom it extends."""
-    path = _file(domain, virtual.TEXT)
-    user = table.user(name)
-    if user is not None:
-        steps.append((path, b"has the user %s" % name))
-        return Verdict(MAILBOX, domain, user, None, b"", "", settings)
-    steps.append((path, b"has no user %s" % name))
     places = [at for at in range(1, len(name)) if name[at] in settings.extensions][:ATTEMPTS]
-    for at in reversed(places):
+    table.expect([name, *(name[:at] for at in places)])
+    for at in (len(name), *reversed(places)):
         user = table.user(name[:at])
+        ext = name[at + 1:] if at < len(name) else None
+        if steps is not None:
+            steps.append((_file(domain, virtual.TEXT), b"has %s user %s%s" % (
+                b"no" if user is None else b"the", name[:at],
+                b"" if user is None or ext is None else b"; %s is an extension" % ext)))
         if user is not None:
-            steps.append((path, b"has the user %s; %s is an extension" % (name[:at], name[at + 1:])))
-            return Verdict(MAILBOX, domain, user, name[at + 1:], b"", "", settings)
-        steps.append((path, b"has no user %s" % name[:at]))
+            return Verdict(MAILBOX, domain, user, ext, b"", "", settings)
     return None
 
 
 def _catchall(table: virtual.Table, settings: domainsettings.Settings, domain: bytes, rules: rewrite.Rules,
-              argument: "bytes | None", steps: "Steps") -> Verdict:
+              argument: "bytes | None", steps: "Steps | None") -> Verdict:
     what = settings.catchall if argument is None else argument
     where = _file(domain, virtual.OPTIONS) if argument is None else b"argument of virtmailfilter"
     shown = _text(where)
+    if steps is not None:
+        steps.append((where, b"has no catch-all" if what in BOUNCE else b"catch-all %s" % what))
     if what in BOUNCE:
-        steps.append((where, b"has no catch-all"))
         return Verdict(NOBODY, domain, None, None, b"", "no such user in %s, and no catch-all in %s" % (
             _text(_file(domain, virtual.TEXT)), shown), settings)
-    steps.append((where, b"catch-all %s" % what))
     reason = "catch-all of %s" % shown
     if what == DELETE:
         return Verdict(DELETE, domain, None, None, b"", reason, settings)

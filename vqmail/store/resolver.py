@@ -19,12 +19,15 @@ from vqmail.unix import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vqmail.store.recipient import Steps
 
 REMOTE = b"remote"              # goes out
 DELIVERY = b"delivery"          # what the dot-qmail file, or the default delivery, says
 UNKNOWN = b"unknown"            # cannot be told from here
-MAILBOX, NOBODY, SUSPENDED = recipient.MAILBOX, recipient.NOBODY, recipient.SUSPENDED
+MAILBOX, NOBODY, SUSPENDED, MOVED = recipient.MAILBOX, recipient.NOBODY, recipient.SUSPENDED, recipient.MOVED
+REMEMBERED = 500                # dot-qmail files
 FILTERS = (b"virtmailfilter", b"vdelivermail")
 
 
@@ -55,10 +58,10 @@ class Resolver:
     def __init__(self) -> None:
         self._rules = current.Current(rewrite.Rules, rewrite.FILES)
         self._users = users.Lookup()
+        self._contents: dict[bytes, bytes | None] = {}
 
     def resolve(self, address: bytes, steps: "Steps | None" = None) -> Fate:
         """What happens to mail for `address`; `steps` are told what was decided where.  TryLater on trouble."""
-        steps = [] if steps is None else steps
         rules: rewrite.Rules = self._rules.get()
         channel, stored = rules.rewrite(address, steps)
         if channel == rewrite.REMOTE:
@@ -76,21 +79,18 @@ class Resolver:
             found = home.find(owner.home, owner.dash, owner.ext)
         except (home.Hidden, home.Editing) as why:
             return Fate(UNKNOWN, stored, owner, b"", str(why))
-        for name, _ in home.candidates(owner.dash, owner.ext):
-            path = owner.home + b"/" + name
-            if found is not None and found.path == path:
-                steps.append((path, b"is there"))
-                break
-            steps.append((path, b"is not there"))
+        if steps is not None:
+            steps += _looked_for(owner, found)
         if found is None:
             if owner.dash:
                 return Fate(NOBODY, stored, owner, b"", "no dot-qmail file for it in %s"
                             % owner.home.decode("utf-8", "replace"))
             return Fate(DELIVERY, stored, owner, b"", "")
-        argument = _handed_over(found.content) if found.default is not None else NOT_HANDED_OVER
+        argument = self._handed_over(found.content) if found.default is not None else NOT_HANDED_OVER
         if argument is NOT_HANDED_OVER:
             return Fate(DELIVERY, stored, owner, found.path, "")
-        steps.append((found.path, b"hands it to virtmailfilter"))
+        if steps is not None:
+            steps.append((found.path, b"hands it to virtmailfilter"))
         try:
             verdict = recipient.decide(domain, owner.ext, rules, argument, steps)
         except virtual.Stale as stale:
@@ -101,17 +101,36 @@ class Resolver:
         """Let go of the tables."""
         self._users.close()
 
-    def _owner(self, local: bytes, steps: "Steps") -> users.Owner:
+    def _handed_over(self, content: bytes) -> "bytes | None":
+        """What a file hands over; most say the same as one of those that were read before."""
+        if content not in self._contents:
+            if len(self._contents) >= REMEMBERED:
+                self._contents = {}
+            self._contents[content] = _handed_over(content)
+        return self._contents[content]
+
+    def _owner(self, local: bytes, steps: "Steps | None") -> users.Owner:
         owner = self._users.assigned(local)
         where = users.PATH
         if owner is None:
             owner, where = users.Owner(*getpw.find(local)), b"/etc/passwd"
-        steps.append((where, b'%s is under user %s (uid %d, gid %d), home %s, dash "%s", ext "%s"' % (
-            local, owner.user, owner.uid, owner.gid, owner.home, owner.dash, owner.ext)))
+        if steps is not None:
+            steps.append((where, b'%s is under user %s (uid %d, gid %d), home %s, dash "%s", ext "%s"' % (
+                local, owner.user, owner.uid, owner.gid, owner.home, owner.dash, owner.ext)))
         return owner
 
 
 NOT_HANDED_OVER = b"\0"         # no argument can be that
+
+
+def _looked_for(owner: users.Owner, found: "home.Found | None") -> "Iterator[tuple[bytes, bytes]]":
+    """The steps of home.find()."""
+    for name, _ in home.candidates(owner.dash, owner.ext):
+        path = owner.home + b"/" + name
+        there = found is not None and found.path == path
+        yield path, b"is there" if there else b"is not there"
+        if there:
+            return
 
 
 def _handed_over(content: bytes) -> "bytes | None":

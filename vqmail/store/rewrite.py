@@ -26,12 +26,12 @@ class Rules:
 
     def rewrite(self, address: bytes, steps: "list[tuple[bytes, bytes]] | None" = None) -> "tuple[int, bytes]":
         """(LOCAL or REMOTE, the address as it is delivered).  `steps` are told what was decided by which file."""
-        steps = [] if steps is None else steps
         local, at, domain = address.rpartition(b"@")
         if not at:
             local, domain = address, self._no_host
             address = local + b"@" + domain
-            steps.append((b"control/envnoathost", b"makes it %s" % address))
+            if steps is not None:
+                steps.append((b"control/envnoathost", b"makes it %s" % address))
         domain = domain.lower()
         if domain in self._percent:
             while domain in self._percent and b"%" in local:
@@ -39,19 +39,20 @@ class Rules:
                 address = local + b"@" + domain
                 domain = domain.lower()
             domain = domain.rpartition(b"@")[2]
-            steps.append((b"control/percenthack", b"makes it %s" % address))
-        if domain in self._locals:
-            steps.append((b"control/locals", b"has %s: a user of this host" % domain))
+            if steps is not None:
+                steps.append((b"control/percenthack", b"makes it %s" % address))
+        is_local = domain in self._locals
+        if steps is not None:
+            steps.append((b"control/locals", b"%s %s" % (b"has" if is_local else b"does not have", domain)))
+        if is_local:
             return LOCAL, address
-        steps.append((b"control/locals", b"does not have %s" % domain))
         key = self._key(address, domain)
         prefix = b"" if key is None else self._virtual[key]
-        if prefix:
-            steps.append((b"control/virtualdomains", b"%s:%s makes it %s-%s" % (key, prefix, prefix, address)))
-            return LOCAL, prefix + b"-" + address
-        steps.append((b"control/virtualdomains", b"does not have %s: it goes out" % domain if key is None else
-                      b"%s: has no prefix: it goes out" % key))
-        return REMOTE, address
+        if steps is not None:
+            steps.append((b"control/virtualdomains", b"does not have %s: it goes out" % domain if key is None else
+                          b"%s:%s makes it %s-%s" % (key, prefix, prefix, address) if prefix else
+                          b"%s: has no prefix: it goes out" % key))
+        return (LOCAL, prefix + b"-" + address) if prefix else (REMOTE, address)
 
     def prefix(self, address: bytes, domain: bytes) -> bytes:
         """What virtualdomains says of `address`, whose domain is `domain` in lower case; b"" if it is not virtual."""

@@ -3,7 +3,7 @@
     /virtual/DOMAIN/etc/passwd      what people edit: passwd(5) lines, homes relative to /virtual/DOMAIN
     /virtual/DOMAIN/etc/options     what they edit, too, if they want: quotas, limits, suspensions (formats/options)
     /virtual/DOMAIN/etc/users.cdb   compiled by vq-newu of both; everybody may read it
-        name                        uid NUL gid NUL home NUL quota NUL suspended NUL dotqmail
+        name                        uid NUL gid NUL home NUL quota NUL suspended NUL dotqmail NUL moved
         @                           the domain's options
     /virtual/DOMAIN/etc/passwd.cdb  compiled by vq-newu: name -> hash; only root, or the passwd file's owner
 
@@ -34,10 +34,11 @@ REMEDY = "%s has a broken record; remove it and run vq-newu"
 
 class User(Record):
     """A virtual user.  `home` is relative to the domain's directory; `quota` is b"" if there is none; `suspended` says
-    what he may not do, of login, receive, send; `dotqmail` what a .qmail in his home may do: no, forwards, programs.
+    what he may not do, of login, receive, send; `dotqmail` what a .qmail in his home may do: no, forwards, programs;
+    `moved` is his new address, b"" if he is here.
     """
 
-    __slots__ = ("name", "uid", "gid", "home", "quota", "suspended", "dotqmail")
+    __slots__ = ("name", "uid", "gid", "home", "quota", "suspended", "dotqmail", "moved")
     name: bytes
     uid: int
     gid: int
@@ -45,10 +46,12 @@ class User(Record):
     quota: bytes
     suspended: "frozenset[bytes]"
     dotqmail: bytes
+    moved: bytes
 
     def __init__(self, name: bytes, uid: int, gid: int, home: bytes, quota: bytes = b"",
-                 suspended: "frozenset[bytes]" = frozenset(), dotqmail: bytes = b"no") -> None:
-        Record.__init__(self, name, uid, gid, home, quota, suspended, dotqmail)
+                 suspended: "frozenset[bytes]" = frozenset(), dotqmail: bytes = b"no",
+                 moved: bytes = b"") -> None:
+        Record.__init__(self, name, uid, gid, home, quota, suspended, dotqmail, moved)
 
 
 class Stale(codes.TryLater):
@@ -91,6 +94,7 @@ class Table:
     def __init__(self, domain: bytes) -> None:
         self._directory = domain_directory(domain)
         self._options: dict[bytes, dict[bytes, bytes]] | None = None
+        self._entries: dict[bytes, passwd.Entry | None] = {}
         self._reader = _compiled(self._directory, USERS, (TEXT, OPTIONS))
 
     def __enter__(self) -> "Table":
@@ -106,16 +110,24 @@ class Table:
         if not passwd.usable(name) or name in (options.DOMAIN, options.EVERYBODY):
             return None
         if self._reader is None:
-            entry = _in_text(self._directory, name)
+            if name not in self._entries:
+                self.expect([name])
+            entry = self._entries[name]
             return None if entry is None else User(name, entry.uid, entry.gid, entry.home,
-                                                   *domainsettings.of_user(self._texts(), name))
+                                                   *domainsettings.of_user(self._texts(), name),
+                                                   domainsettings.moved(self._texts(), name))
         data = _get(self._reader, name)
         if data is None:
             return None
-        uid, gid, home, quota, suspended, dotqmail = [*data.split(b"\0"), *[b""] * 6][:6]
+        uid, gid, home, quota, suspended, dotqmail, moved = [*data.split(b"\0"), *[b""] * 7][:7]
         if not assign.is_id(uid) or not assign.is_id(gid) or not home:
             raise codes.TryLater(REMEDY % _shown(self._directory + USERS))
-        return User(name, int(uid), int(gid), home, quota, options.words(suspended), dotqmail or b"no")
+        return User(name, int(uid), int(gid), home, quota, options.words(suspended), dotqmail or b"no", moved)
+
+    def expect(self, names: "list[bytes]") -> None:
+        """Whom user() is going to be asked for, in lower case: one reading of the text is enough for all of them."""
+        if self._reader is None:
+            self._entries = _in_text(self._directory, names)
 
     def settings(self) -> domainsettings.Settings:
         """What holds for the whole domain."""
@@ -170,7 +182,7 @@ def password_hash(domain: bytes, name: bytes) -> "bytes | None":
         return None
     reader = _compiled(directory, HASHES, (TEXT,))
     if reader is None:
-        entry = _in_text(directory, name)
+        entry = _in_text(directory, [name])[name]
         return None if entry is None else entry.password
     try:
         return _get(reader, name)
@@ -294,7 +306,8 @@ def _homes(identity: bytes, entries: "Iterable[passwd.Entry]",
         yield options.DOMAIN, of_domain
     for each in entries:
         quota, suspended, dotqmail = domainsettings.of_user(chosen, each.name)
-        allowed = b"\0".join((quota, b",".join(sorted(suspended)), dotqmail if dotqmail != b"no" else b""))
+        allowed = b"\0".join((quota, b",".join(sorted(suspended)), dotqmail if dotqmail != b"no" else b"",
+                               domainsettings.moved(chosen, each.name)))
         # most users have no options; what then ends the record says nothing
         yield each.name, (b"%d\0%d\0%s\0" % (each.uid, each.gid, each.home) + allowed).rstrip(b"\0")
 
@@ -334,15 +347,15 @@ def _get(reader: cdb.Reader, key: bytes) -> "bytes | None":
         raise codes.TryLater("%s: remove it and run vq-newu" % error) from None
 
 
-def _in_text(directory: bytes, name: bytes) -> "passwd.Entry | None":
+def _in_text(directory: bytes, names: "list[bytes]") -> "dict[bytes, passwd.Entry | None]":
     path = directory + TEXT
     number = -1
     try:
         number = calls.open(path, domaintext.READING)
-        found = None
+        found: dict[bytes, passwd.Entry | None] = dict.fromkeys(names)
         for entry in passwd.entries(domaintext.lines(number)):
-            if entry.name == name:
-                found = entry
+            if entry.name in found:
+                found[entry.name] = entry
         return found
     except PermissionError:
         raise _stale(path) from None

@@ -24,14 +24,15 @@ THEIRS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EEXIST, errno.EISDIR, 
 class Place:
     """The directory that `path` lies in, held open; `path` is then a name that leads there whatever others do.
 
-    With `root` b"" nothing on the way is suspected.  OSError if it is not there, or a link is on the way.
+    With `root` b"" nothing on the way is suspected.  OSError if it is not there, or a link is on the way.  `elsewhere`
+    is for a root that is a link to a directory whose owner may have put another one in its place.
     """
 
-    def __init__(self, root: bytes, path: bytes) -> None:
+    def __init__(self, root: bytes, path: bytes, elsewhere: bool = False) -> None:
         above, _, last = path.rpartition(b"/")
         if last in (b"", b".", b".."):
             raise OSError(errno.EINVAL, "not the name of a file")
-        self.fd = walk(root, above)
+        self.fd = walk(root, above, elsewhere)
         self.name = last
         self.directory = b"/proc/self/fd/%d" % self.fd
         self.path = self.directory + b"/" + last
@@ -43,11 +44,45 @@ class Place:
         calls.close(self.fd)
 
 
-def walk(root: bytes, path: bytes) -> int:
-    """A descriptor, good for nothing but going on from there, of the directory `path` below `root`."""
+def walk(root: bytes, path: bytes, elsewhere: bool = False) -> int:
+    """A descriptor, good for nothing but going on from there, of the directory `path` below `root` (see Place)."""
     if not root:
         return calls.open(path or b"/", FOLDER)
-    number = calls.open(root, FOLDER)
+    number = _elsewhere(root) if elsewhere else calls.open(root, FOLDER)
+    return _down(number, path)
+
+
+def _elsewhere(link: bytes) -> int:
+    """The directory that `link` leads to.  OSError unless all above it is root's or its own owner's, and no link: who
+    else has a hand in it could exchange it for a directory that is none of his.
+    """
+    target = calls.readlink(link)
+    if b"/" not in target:                      # another name of a domain, whose directory is beside it
+        beside = link.rpartition(b"/")[0] + b"/" + target
+        try:
+            return calls.open(beside, FOLDER | calls.O_NOFOLLOW)
+        except NotADirectoryError:
+            target = calls.readlink(beside)     # and that one is elsewhere
+    if not target.startswith(b"/"):
+        raise OSError(errno.EINVAL, "the link must say where, from the root on")
+    owners = set()
+    number = calls.open(b"/", FOLDER)
+    for part in target.split(b"/"):
+        if not part:
+            continue
+        found = calls.fstat(number)
+        owners.add(found.st_uid)
+        if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+            owners.add(-1)                      # anybody's
+        number = _down(number, part)
+    if not owners <= {0, calls.fstat(number).st_uid}:
+        calls.close(number)
+        raise OSError(errno.EPERM, "the way to it is in other hands than its own")
+    return number
+
+
+def _down(number: int, path: bytes) -> int:
+    """The directory `path` below the one open as `number`, which is closed."""
     try:
         for part in path.split(b"/"):
             if part in (b"", b"."):

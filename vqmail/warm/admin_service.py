@@ -108,11 +108,19 @@ class Service:
         env = {each: env[each] for each in self._handed if each in env}
         env[CALLER] = b"%d" % uid
         what = b" ".join(argv[:2])              # what follows may be a password
-        self._pool.submit(None, job.encode(argv, env, wanted), descriptors,
-                          lambda code: self._answer(sock, uid, what, code))
+        pid = self._pool.submit(None, job.encode(argv, env, wanted), descriptors,
+                                lambda code: self._answer(sock, uid, what, code))
+        if pid and sock.fileno() >= 0:
+            self._loop.watch(sock.fileno(), lambda: self._interrupt(sock, pid))
+
+    def _interrupt(self, sock: "socket", pid: int) -> None:
+        """The caller is gone, by ^C perhaps: nobody is to go on reading his terminal."""
+        self._loop.forget(sock.fileno())
+        calls.kill(pid, _signal.SIGINT)
 
     def _answer(self, sock: "socket", uid: int, what: bytes, code: int) -> None:
         log.line(b"admin", b"uid %d: %s: %d" % (uid, what, code))
+        self._loop.forget(sock.fileno())
         try:
             sockets.send(sock, b"%d" % (code if code >= 0 else codes.TEMPORARY))
         except OSError:                         # the caller did not wait
@@ -137,6 +145,7 @@ class Service:
             calls.close(each)
         calls.chdir(b"/")
         calls.umask(UMASK)
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         _signal.alarm(PATIENCE)
         outcome = chain.run(lambda argv, env: self._run(argv, env, int(env.pop(CALLER))), argv, env)
         calls.dup2(errors, 2, inheritable=True)
@@ -148,4 +157,7 @@ class Service:
     def _run(self, argv: "list[bytes]", env: "dict[bytes, bytes]", uid: int) -> int:
         from vqmail.admin import caller  # loaded already, by the commands
 
-        return self._commands[argv[0]](argv, env, caller.Caller(uid))
+        try:
+            return self._commands[argv[0]](argv, env, caller.Caller(uid))
+        except KeyboardInterrupt:
+            raise codes.TryLater("interrupted") from None

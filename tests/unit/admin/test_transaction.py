@@ -61,14 +61,25 @@ def test_nothing_changes_without_commit(place: Place) -> None:
 
 
 def test_a_write_keeps_mode_and_owner_of_the_old_file(place: Place) -> None:
-    (place.path / "control/locals").write_text("a\n")
-    (place.path / "control/locals").chmod(0o640)
-    os.chown(place.path / "control/locals", -1, os.getgid())
-    with transaction.Transaction() as t:
-        t.write(place.name("control/locals"), b"b\n")
-        t.commit()
+    path = place.path / "control/locals"
+    path.write_text("a\n")
+    path.chmod(0o4640)
+    if os.geteuid() == 0:
+        os.chown(path, 45001, 45002)
+        path.chmod(0o4640)
+    before = path.stat()
+    for times in (1, 2):
+        with transaction.Transaction() as t:
+            for number in range(times):
+                t.write(place.name("control/locals"), b"%d\n" % number)
+            t.write(place.name("control/other"), b"x\n", 0o600)
+            t.write(place.name("control/other"), b"y\n")
+            t.commit()
+        after = path.stat()
 
-    assert ("b\n", 0o100640) == ((place.path / "control/locals").read_text(), (place.path / "control/locals").stat().st_mode)
+        assert (f"{times - 1}\n", 0o100640, before.st_uid, before.st_gid) == (
+            path.read_text(), after.st_mode, after.st_uid, after.st_gid)
+        assert (place.path / "control/other").stat().st_mode == 0o100600
 
 
 def test_a_link_that_the_postmaster_made_stays_one(place: Place) -> None:
@@ -256,3 +267,18 @@ def test_somebody_else_with_the_lock_is_waited_for_and_named(place: Place, monke
     monkeypatch.setattr(changes, "PATIENCE", 0.05)
     with transaction.Transaction(), pytest.raises(codes.TryLater, match="somebody else has held"), transaction.Transaction():
         pass
+
+
+def test_a_domain_that_root_put_elsewhere_by_a_link_is_changed_there_and_no_link_below_it_is_followed(place: Place) -> None:
+    (place.path / "elsewhere/etc").mkdir(parents=True)
+    (place.path / "elsewhere/trap").symlink_to(place.path / "control")
+    (place.path / "virtual/e.test").symlink_to(place.path / "elsewhere")
+    with transaction.Transaction() as t:
+        t.write(place.name("virtual/e.test/etc/options"), b"# none\n")
+        t.commit()
+
+    assert (place.path / "elsewhere/etc/options").read_bytes() == b"# none\n"
+    assert transaction.names(place.name("virtual/e.test")) == [b"etc", b"trap"]
+    assert transaction.kind(place.name("virtual/e.test")) == "link"
+    with pytest.raises(codes.TryLater), transaction.Transaction() as t:
+        t.read(place.name("virtual/e.test/trap/virtualroot"))

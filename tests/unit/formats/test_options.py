@@ -16,7 +16,7 @@ def test_a_line_for_each_name() -> None:
     (b"bob", "line 1: write NAME:option=value"),
     (b":quota=5M", "line 1: write NAME:option=value"),
     (b"bob:quota", "line 1: quota lacks a value; write option=value"),
-    (b"bob:qota=5M", "line 1: qota is no option of a user; there are quota suspended dotqmail"),
+    (b"bob:qota=5M", "line 1: qota is no option of a user; there are quota suspended dotqmail moved"),
     (b"bob:mailboxes=5", "line 1: mailboxes is no option of a user"),
     (b"@:dotqmail=no", "line 1: dotqmail is no option of a domain"),
     (b"bob:quota=5M:quota=6M", "line 1: quota stands there twice; remove one"),

@@ -91,6 +91,10 @@ def told(verdict: recipient.Verdict) -> "tuple[bytes, bytes | None, bytes | None
     (b"nobody", "@:suspended=receive", (NOBODY, None, None)),
     (b"nobody", "@:suspended=receive:catchall=delete", (SUSPENDED, None, None)),
     (b"nobody", "ann:suspended=receive\n@:catchall=ann", (SUSPENDED, b"ann", None)),
+    (b"bob-x", "bob:moved=bob@new.test", (recipient.MOVED, b"bob", b"x")),
+    (b"bob", "bob:moved=bob@new.test:suspended=receive", (SUSPENDED, b"bob", None)),
+    (b"ann", "bob:moved=bob@new.test", (MAILBOX, b"ann", None)),
+    (b"bob", "bob:moved=", (MAILBOX, b"bob", None)),
 ])
 def test_order(domain: Domain, name: bytes, options: str, expected: "tuple[bytes, bytes | None, bytes | None]") -> None:
     assert told(domain.decide(name, options)) == expected
@@ -192,3 +196,33 @@ def test_the_steps_name_the_files(domain: Domain) -> None:
         (root + b"/other.test", b"is a link: the users are those of a.test"),
         (root + b"/a.test/etc/passwd", b"has no user x-y"), (root + b"/a.test/etc/passwd", b"has no user x"),
         (root + b"/a.test/etc/options", b"catch-all delete")]
+
+
+@pytest.mark.parametrize("name", ["passwd", "options"])
+def test_an_owners_link_shows_nobody_what_is_behind_it(domain: Domain, name: str) -> None:
+    """The service that looks is root, and its complaints are for the owner to read."""
+    secret = domain.root / "shadow"
+    secret.write_text("root:$6$secret:19000:0:99999:7:::\n")
+    path = domain.root / "a.test/etc" / name
+    path.unlink(missing_ok=True)
+    path.symlink_to(secret)
+    with pytest.raises((codes.TryLater, virtual.Broken, OSError)) as caught:
+        domain.decide(b"bob")
+    with pytest.raises(codes.TryLater) as later:
+        recipient.decide(b"a.test", b"bob", rewrite.Rules())
+
+    assert "secret" not in str(caught.value) + str(later.value)
+
+
+def test_who_has_moved_is_told(domain: Domain) -> None:
+    assert domain.decide(b"bob", "bob:moved=bob@new.test").target == b"bob@new.test"
+
+
+def test_many_separators_are_one_reading_of_the_text(domain: Domain, monkeypatch: pytest.MonkeyPatch) -> None:
+    domain.decide(b"bob")
+    opened: list[bytes] = []
+    real = virtual.calls.open
+    monkeypatch.setattr(virtual.calls, "open", lambda path, *rest, **more: (opened.append(path), real(path, *rest, **more))[1])
+    recipient.decide(b"a.test", b"x-" * 50, rewrite.Rules())
+
+    assert len([each for each in opened if isinstance(each, bytes) and each.endswith(b"etc/passwd")]) <= 1
