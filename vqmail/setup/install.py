@@ -82,7 +82,7 @@ def programs() -> "dict[str, str]":
     folder = pathlib.Path(__file__).parent.parent / "prog"
     names = WARM | ADMIN
     faces = folder.parent / "faces"             # other systems' commands, by their names
-    names |= {each.stem.replace("_", "-"): "faces." + each.stem for each in faces.glob("*.py") if each.stem != "__init__"}
+    names |= {each.stem.replace("_", "-"): "faces." + each.stem for each in faces.glob("[!_]*.py")}
     for module in sorted(each.stem for each in folder.glob("*.py") if each.stem != "__init__"):
         name = module.strip("_").replace("_", "-")      # except_ is no word of Python's, except is
         names[name if name in OWN_NAMES else "vq-" + name] = "prog." + module

@@ -9,6 +9,7 @@ from vqmail.admin import (
     accounts,
     aliases,
     aliasplace,
+    aliastargets,
     domains,
     lines,
     mailboxes,
@@ -19,7 +20,7 @@ from vqmail.admin import (
 )
 from vqmail.admin.imports import mail, place, secrets
 from vqmail.admin.imports.found import Alias, Domain, Found, Mailbox, shown
-from vqmail.formats import dotqmail, logins, options, passwd
+from vqmail.formats import aliasfile, dotqmail, logins, options, passwd
 from vqmail.store import control, domainsettings, loginaliases, virtual
 
 TYPE_CHECKING = False
@@ -116,6 +117,9 @@ class Taker:
             if where is not None and transaction.kind(where.directory + mailboxes.HOME + b"/" + mailbox.name):
                 self.result.problem(mailbox.source, "there is a home of %s, but no such user: move it away" % address)
                 return False
+            alias = aliasplace.PREFIX + mailbox.name.replace(b".", b":")
+            if where is not None and not mailbox.forwards and transaction.kind(where.directory + alias):
+                self.result.note(mailbox.source, "%s: there is an alias of that name here, mail goes there" % address)
             return True
         entry = there[mailbox.name]
         if secrets.same(mailbox.password, entry.password):
@@ -258,7 +262,8 @@ class Taker:
                 self._progress("%s: aliases" % shown(domain.name))
                 some = [*wanted][start:start + ALIASES]
                 with transaction.Transaction() as t:
-                    made = [self._alias(t, domain, name, wanted[name], refusals) for name in some]
+                    where_now = aliasplace.look(t, domain.name)
+                    made = [self._alias(t, where_now, name, wanted[name], refusals) for name in some]
                     t.commit()
                 self.counts["aliases"] += sum(each is True for each in made)
                 for name, came in zip(some, made, strict=True):
@@ -275,30 +280,32 @@ class Taker:
             if aliases.add_roles(t, domain.name, b"postmaster" if b"postmaster" in domain.mailboxes else ours):
                 t.commit()
 
-    def _alias(self, t: "Transaction", domain: Domain, name: bytes, alias: Alias,
+    def _alias(self, t: "Transaction", where: aliasplace.Place, name: bytes, alias: Alias,
                refusals: "dict[bytes, codes.GiveUp]") -> "bool | None":
         """Make one alias; False if it is there, None if it cannot be, at least for now: then `refusals` say why."""
-        where = aliasplace.look(t, domain.name)
         path = aliasplace.path(where, name)
         try:
-            before = t.read(path) if t.kind(path) is not None else None
             if alias.text:
+                before = t.read(path) if t.kind(path) is not None else None
                 dotqmail.parse(alias.text)
                 if before is None:
                     t.write(path, alias.text, 0o644, where.owner)
                 elif before != alias.text:
                     raise codes.GiveUp("%s is there already, and says something else" % shown(path))
                 return before is None
-            # if there is one, what it lacks is only looked for
-            aliases.add(t if before is None else transaction.Transaction(), domain.name, name, alias.targets)
-        except transaction.Already:
-            return False
+            there = aliasplace.lines(t, where, name)
+            wanted = aliastargets.lines_of(t, where, name, alias.targets)
+            if there is not None:
+                if not all(aliasfile.has(there, each) for each in wanted):
+                    raise codes.GiveUp("%s is there already, and goes elsewhere" % aliasplace.address(
+                        name, where.domain))
+                return False
+            for each in wanted:
+                if aliastargets.is_outside(where, each):
+                    aliastargets.must_forward(where, each)
+            aliasplace.put(t, where, name, sorted(wanted, key=lambda each: each.kind != aliasfile.COPY))
         except (codes.GiveUp, ValueError) as refused:
             refusals[name] = refused if isinstance(refused, codes.GiveUp) else codes.GiveUp(str(refused))
-            return None
-        if before is not None:
-            refusals[name] = codes.GiveUp("%s is there already, and goes elsewhere" % aliasplace.address(
-                name, domain.name))
             return None
         return True
 
