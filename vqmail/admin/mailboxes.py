@@ -292,8 +292,13 @@ def _check_real_name(real_name: bytes) -> None:
 
 def _owner(t: transaction.Transaction, domain: bytes) -> "tuple[int, int]":
     """Uid and gid of the domain's owner."""
-    found = virtual.owner(domain, rewrite.Rules())
-    return (found.uid, found.gid) if found is not None else domains.owner(t, domain)
+    try:
+        return domains.owner(t, domain)         # as it is going to be
+    except codes.GiveUp:                        # no line of its own: a UNIX user's
+        found = virtual.owner(domain, rewrite.Rules())
+        if found is None:
+            raise
+        return found.uid, found.gid
 
 
 def _ids(t: transaction.Transaction, where: usertexts.Domain, owner: "tuple[int, int]",
