@@ -53,6 +53,16 @@ def wait_until(condition, what: str, seconds: float = PATIENCE):
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
+def _refuses(path: pathlib.Path) -> bool:
+    """Whether nobody listens at a local socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            return True
+    return False
+
+
 class System:
     """An installation in `path`/home, its domains below `path`/virtual.
 
@@ -222,6 +232,9 @@ class System:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+            path = self.home / "run" / name / "socket"
+            if path.exists():                   # its processes end a moment after the first of them
+                wait_until(lambda path=path: _refuses(path), f"the end of {name}")
 
     def kill(self, name: str) -> None:
         """kill -9 a service and all of its processes."""
