@@ -102,4 +102,4 @@ def test_start_becomes_send_and_gives_the_log_to_a_logger(home: support.Home) ->
         process.send_signal(signal.SIGTERM)
 
     assert process.wait(20) == 0
-    assert out.read_bytes().endswith(b"status: exiting\n")
+    system.wait_until(lambda: out.read_bytes().endswith(b"status: exiting\n"), "the last line, which the logger writes")
