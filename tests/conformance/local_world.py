@@ -7,6 +7,7 @@ import pwd
 import subprocess
 import typing
 
+import pytest
 import support
 
 MESSAGE = b"Subject: hi\nX: y\n\nFrom here on\n>From there\nbody \xe9 without an end"
@@ -180,3 +181,33 @@ def ids_with_a_name() -> "tuple[int, int]":
         return os.getuid(), os.getgid()
     nobody = pwd.getpwnam("nobody")
     return nobody.pw_uid, nobody.pw_gid
+
+
+# ---- fixtures: who needs them imports them ----
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> support.Home:
+    return support.make_home(tmp_path_factory.mktemp("local") / "home")
+
+
+@pytest.fixture(scope="module", params=["cold", "warm"])
+def world(request: pytest.FixtureRequest, installation: support.Home) -> "typing.Iterator[World]":
+    world = World(installation, request.param == "warm", ids_with_a_name())
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def user(world: World, tmp_path: pathlib.Path) -> User:
+    return User(world, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shell(installation: support.Home) -> World:
+    """The same programs from a shell: their message may be a pipe, their environment is the test's."""
+    return World(installation, warm=False, ids=support.single_ids())
+
+
+@pytest.fixture
+def joe(shell: World, tmp_path: pathlib.Path) -> User:
+    return User(shell, tmp_path)

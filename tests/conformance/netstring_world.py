@@ -8,6 +8,7 @@ import time
 import typing
 
 import smtp_world
+import pytest
 import support
 
 SERVERS = ["tcpserver", "vq-tcpserver"]
@@ -157,3 +158,19 @@ def free_port() -> int:
     """A port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+# ---- fixtures: who needs them imports them ----
+
+@pytest.fixture(params=SERVERS)
+def world(request: pytest.FixtureRequest, home: support.Home) -> "typing.Iterator[World]":
+    made = World(home, request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cold(home: support.Home) -> "typing.Iterator[World]":
+    made = World(home)
+    yield made
+    made.close()

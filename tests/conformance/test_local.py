@@ -13,29 +13,11 @@ import typing
 import local_world
 import pytest
 import support
-from local_world import MESSAGE, User
+from local_world import MESSAGE, User, installation, user, world  # noqa: F401
 
 DTLINE = b"Delivered-To: joe@m.host.example\n"
 RPLINE = b"Return-Path: <sender@far.example>\n"
 DELIVERED = RPLINE + DTLINE + MESSAGE
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> support.Home:
-    return support.make_home(tmp_path_factory.mktemp("local") / "home")
-
-
-@pytest.fixture(scope="module", params=["cold", "warm"])
-def world(request: pytest.FixtureRequest, installation: support.Home) -> "typing.Iterator[local_world.World]":
-    world = local_world.World(installation, request.param == "warm", local_world.ids_with_a_name())
-    yield world
-    world.close()
-
-
-@pytest.fixture
-def user(world: local_world.World, tmp_path: pathlib.Path) -> User:
-    return User(world, tmp_path)
-
 
 # ---- line types ----
 

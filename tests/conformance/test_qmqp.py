@@ -14,26 +14,13 @@ import pytest
 import smtp_world
 import support
 import system as module
-from netstring_world import SERVERS, Scripted, World, answering, answers, dial, everything, free_port, hear, ns, qmqp, talk
+from netstring_world import (  # noqa: F401
+    SERVERS, Scripted, World, answering, answers, cold, dial, everything, free_port, hear, ns, qmqp, talk, world)
 
 TEXT = b"Subject: x\n\nhello\n"
 ENVELOPE = b"Fa@client.test\0Tbob@example.test\0\0"
 WIRE = qmqp(TEXT, b"a@client.test", b"bob@example.test")
 BAD_ADDRESS = b"Dsorry, I can't accept addresses like that (#5.1.3)"
-
-
-@pytest.fixture(params=SERVERS)
-def world(request: pytest.FixtureRequest, home: support.Home) -> "typing.Iterator[World]":
-    made = World(home, request.param)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def cold(home: support.Home) -> "typing.Iterator[World]":
-    made = World(home)
-    yield made
-    made.close()
 
 
 def run(world: World, wire: bytes, **env: str) -> "subprocess.CompletedProcess[bytes]":

@@ -9,7 +9,8 @@ import typing
 
 import pytest
 import support
-from netstring_world import SERVERS, World, answers, dial, everything, ns, qmtp, talk
+from netstring_world import (  # noqa: F401
+    World, answers, cold, dial, everything, ns, qmtp, talk, world)
 
 TEXT = b"Subject: x\n\nhello\n"
 ENVELOPE = b"a@client.test\0Tbob@example.test\0"
@@ -17,20 +18,6 @@ NO_GATEWAY = b"Dsorry, that domain isn't in my list of allowed rcpthosts (#5.7.1
 NO_MAILBOX = b"Dsorry, no mailbox here by that name (#5.1.1)"
 BAD_RECIPIENT = b"Dsorry, I can't handle that recipient (#5.1.3)"
 BAD_SENDER = b"Dunacceptable sender (#5.1.7)"
-
-
-@pytest.fixture(params=SERVERS)
-def world(request: pytest.FixtureRequest, home: support.Home) -> "typing.Iterator[World]":
-    made = World(home, request.param)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def cold(home: support.Home) -> "typing.Iterator[World]":
-    made = World(home)
-    yield made
-    made.close()
 
 
 def run(world: World, wire: bytes, **env: str) -> "subprocess.CompletedProcess[bytes]":

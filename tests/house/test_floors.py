@@ -12,13 +12,13 @@ FLOORS = {
     "formats": (BOTTOM | {"formats"}, {"time", "zlib"}),      # gmtime and crc32: no clock, no files
     "proto": (BOTTOM | {"formats", "proto"}, {"binascii", "hmac"}),      # base64 and CRAM-MD5 of AUTH
     "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
-                                         "ctypes", "resource", "ssl"}),
+                                         "ctypes", "resource", "ssl", "docopt"}),
     "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
                                                                "_md5", "_operator", "zlib", "sys", "ctypes", "resource"}),
     "dispatch": (BOTTOM | {"vqhome", "formats", "unix", "store", "dispatch"}, {"time", "heapq", "_collections"}),
     "outgoing": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing"}, {"time", "_socket", "errno", "dns"}),
     "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch", "outgoing"},
-             {"errno", "time", "_signal", "docopt"}),
+             {"errno", "time", "_signal"}),
     "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing", "prog", "warm"},
              {"gc", "errno", "stat", "time", "select", "fcntl", "_signal", "_socket", "_collections"}),
 }
@@ -26,7 +26,7 @@ FLOORS = {
 ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/passwords.py"},
            "_md5": {"store/passwords.py"}, "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
            "binascii": {"proto/login.py"}, "hmac": {"proto/login.py"},
-           "docopt": {"prog/%s.py" % each for each in ("qread", "qstat", "showctl", "tcpto", "tcpok")}}
+           "docopt": {"unix/usage.py"}}
 CALLED_ONLY_IN = {
     "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},
     "setresuid": {"unix/priv.py"}, "setresgid": {"unix/priv.py"},

@@ -35,7 +35,7 @@ STANDARDS   qmail-qread(8)
 from vqmail import codes
 from vqmail.formats import queuelist
 from vqmail.store import listing, queue
-from vqmail.unix import fd, terminal
+from vqmail.unix import fd, terminal, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,12 +50,7 @@ PIECE = 65536                   # bytes gathered before they are written
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Show the queue, or the page."""
-    import docopt                               # and re with it: half of a start's time
-
-    try:
-        asked = docopt.docopt(USAGE, [each.decode("utf-8", "replace") for each in argv[1:]], default_help=False)
-    except docopt.DocoptExit:
-        raise codes.GiveUp(USAGE.replace("\n      ", ",")) from None
+    asked = usage.parse(USAGE, argv)
     if asked["--help"]:
         pieces = iter([(__doc__ or USAGE).encode()])
     else:

@@ -26,7 +26,7 @@ STANDARDS   qmail-qstat(8)
 from vqmail import codes
 from vqmail.formats import jsonline
 from vqmail.store import queue
-from vqmail.unix import fd
+from vqmail.unix import fd, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,12 +38,7 @@ USAGE = """usage: vq-qstat [--json]
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Count, or show the page."""
-    import docopt                               # and re with it: half of a start's time
-
-    try:
-        asked = docopt.docopt(USAGE, [each.decode("utf-8", "replace") for each in argv[1:]], default_help=False)
-    except docopt.DocoptExit:
-        raise codes.GiveUp(USAGE.replace("\n      ", ",")) from None
+    asked = usage.parse(USAGE, argv)
     text = (__doc__ or USAGE).encode() if asked["--help"] else _counts(json=asked["--json"])
     try:
         fd.write_all(1, text)

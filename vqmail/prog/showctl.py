@@ -32,7 +32,7 @@ STANDARDS   qmail-showctl(8)
 from vqmail import codes, vqhome
 from vqmail.formats import jsonline, paint, showctl
 from vqmail.store import control, inspection, queue, roles
-from vqmail.unix import calls, fd, terminal
+from vqmail.unix import calls, fd, terminal, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,12 +46,7 @@ USERS = ((b"alias", roles.ALIAS), (b"qmaild", roles.DAEMON), (b"qmaill", roles.L
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Show control/, or the page."""
-    import docopt                               # and re with it: half of a start's time
-
-    try:
-        asked = docopt.docopt(USAGE, [each.decode("utf-8", "replace") for each in argv[1:]], default_help=False)
-    except docopt.DocoptExit:
-        raise codes.GiveUp(USAGE.replace("\n      ", ",")) from None
+    asked = usage.parse(USAGE, argv)
     name = (asked["NAME"] or "").removeprefix("control/").encode()
     if name and name not in control.TABLE:
         raise codes.GiveUp("there is no control file %s; vq-showctl shows those that there are" % name.decode())

@@ -21,7 +21,7 @@ STANDARDS   qmail-tcpto(8)
 
 from vqmail import codes
 from vqmail.outgoing import tcpto
-from vqmail.unix import fd
+from vqmail.unix import fd, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +32,7 @@ USAGE = "usage: vq-tcpto [--help]"
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Write what tcpto.known says."""
-    import docopt                               # and re with it: half of a start's time
-
-    try:
-        asked = docopt.docopt(USAGE, [each.decode("utf-8", "replace") for each in argv[1:]], default_help=False)
-    except docopt.DocoptExit:
-        raise codes.GiveUp(USAGE) from None
+    asked = usage.parse(USAGE, argv)
     try:
         if asked["--help"]:
             fd.write_all(1, (__doc__ or USAGE).encode())
