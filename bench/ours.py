@@ -54,17 +54,22 @@ class Warm:
             os.chown(path, OWNER, OWNER)
         (domain / ".qmail-default").write_text("| virtmailfilter\n")
         os.chown(domain / ".qmail-default", OWNER, OWNER)
+        more = self.more(home, domain.parent)
         for name, text in (("me", "host.bench.test\n"), ("locals", ""), ("rcpthosts", f"{peers.DOMAIN}\n"),
-                           ("virtualdomains", f"{peers.DOMAIN}:owner\n"), ("virtualroot", f"{domain.parent}\n"),
+                           ("virtualdomains", f"{peers.DOMAIN}:owner\n" + more.get("virtualdomains", "")), ("virtualroot", f"{domain.parent}\n"),
                            ("concurrencylocal", f"{CONCURRENCY}\n"), ("concurrencyremote", f"{CONCURRENCY}\n"),
                            ("smtproutes", f":127.0.0.1:{self.relay}\n" if self.relay else "")):
             (home / "control" / name).write_text(text)
-        (home / "users/assign").write_text(f"+owner-:owner:{OWNER}:{OWNER}:{domain}:-::\n.\n")
+        (home / "users/assign").write_text(f"+owner-:owner:{OWNER}:{OWNER}:{domain}:-::\n" + more.get("assign", "") + ".\n")
         subprocess.run([home / "bin/vq-newu"], check=True)
         for argv in self.commands(home):
             self._run(argv, home)
         peers.await_banner(self.port, b"220")
         peers.await_banner(self.pop_port, b"+OK")
+
+    def more(self, home: pathlib.Path, virtual: pathlib.Path) -> "dict[str, str]":  # noqa: ARG002
+        """More lines of virtualdomains and assign, for more domains below `virtual`."""
+        return {}
 
     def commands(self, home: pathlib.Path) -> "list[list[str]]":
         """What a supervisor would run."""

@@ -1,6 +1,6 @@
-"""Measure: bench/run.py [end_to_end] [alone] [outgoing] [pop3] [cold_start] [profile] [options]; without names everything but profile.
+"""Measure: bench/run.py [end_to_end] [alone] [outgoing] [pop3] [hosting] [cold_start] [profile] [options]; without names everything but profile.
 
-Root only for end_to_end, alone, outgoing and pop3 (they make users' Maildirs with a uid each, and mount an image).
+Root only for end_to_end, alone, outgoing, pop3 and hosting (they make users' Maildirs with a uid each, and mount an image).
 """
 
 import argparse
@@ -17,12 +17,13 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
 import cold_start
 import disk
 import end_to_end
+import hosting
 import ours
 import outgoing
 import peers
 import profile_run
 
-NAMES = ("end_to_end", "alone", "outgoing", "pop3", "cold_start", "profile")
+NAMES = ("end_to_end", "alone", "outgoing", "pop3", "hosting", "cold_start", "profile")
 DEFAULT = "warm,cold,postfix-flow0,postfix,dovecot-tuned,dovecot"
 POP = {"sessions": 10, "count": 500, "messages": 10}
 PLACES = {"image": "journaled ext4 image", "root": "the plain disk"}
@@ -74,6 +75,16 @@ def on_disk(kind: str, options: argparse.Namespace) -> None:
             print(f"{PLACES[kind]}: {options.messages // 2} messages of {options.size} bytes in by {options.sessions} sessions"
                   " and out to a smtp-sink", flush=True)
             out_to_a_sink([each for each in names if each in ("warm", "postfix", "postfix-flow0")], folder, options)
+        if "hosting" in options.names:
+            print(f"{PLACES[kind]}: {hosting.USERS * hosting.Large.domains:,} users in {hosting.Large.domains:,} domains beside"
+                  f" {len(peers.users())} in one", flush=True)
+            (folder / "hosting").mkdir(mode=0o755)
+            with contextlib.ExitStack() as pair:
+                large: list[ours.Warm] = [ours.Warm(folder / "hosting/small"), hosting.Large(folder / "hosting/large")]
+                for system in large:
+                    pair.push(functools.partial(finish, system))
+                    system.start()
+                hosting.report(large, options.size)
         if "pop3" in options.names:
             pop = start([each for each in names if each.startswith("dovecot")], folder, stack)
             pop = [each for each in mail if each.pop_port] + pop
@@ -119,7 +130,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that images are unmounted and servers stopped
     if "cold_start" in options.names:
         cold_start.report()
-    if {"end_to_end", "alone", "outgoing", "pop3", "profile"} & set(options.names):
+    if {"end_to_end", "alone", "outgoing", "pop3", "hosting", "profile"} & set(options.names):
         if os.geteuid():
             raise SystemExit("bench: only cold_start works without root: the others need uids for the users and mount an image")
         for kind in ("image", "root") if options.disk == "both" else (options.disk,):

@@ -5,6 +5,8 @@ from typing import Any
 
 SIG_DFL: int
 SIG_IGN: int
+
+def default_int_handler(signalnum: int, frame: FrameType | None, /) -> Any: ...
 SIGALRM: int
 SIGCHLD: int
 SIGHUP: int

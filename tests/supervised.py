@@ -10,7 +10,7 @@ import subprocess
 
 from system import wait_until
 
-SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter")
+SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter", "admin")
 
 
 class Supervised:
@@ -36,10 +36,11 @@ class Supervised:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Wait until all five services answer or say that they are ready."""
+        """Wait until all services answer or say that they are ready."""
         for name, port in (("smtpd", self.smtp), ("pop3d", self.pop3)):
             wait_until(lambda port=port: _answers(port), f"{name} on port {port}")
-        for name, words in (("send", "status: local"), ("queue", "queue: ready"), ("virtmailfilter", "filter: ready")):
+        for name, words in (("send", "status: local"), ("queue", "queue: ready"), ("virtmailfilter", "filter: ready"),
+                            ("admin", "admin: ready")):
             wait_until(lambda name=name, words=words: words in self.log(name), f"{words!r} in the log of {name}")
 
     def svc(self, options: str, *names: str) -> None:

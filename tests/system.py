@@ -180,6 +180,9 @@ class System:
     def start_filter(self) -> None:
         self._start_service("virtmailfilter")
 
+    def start_admin(self) -> None:
+        self._start_service("admin")
+
     def _start_service(self, name: str) -> None:
         ready = f"vq-service: {name}: ready"
         seen = self.log().count(ready)

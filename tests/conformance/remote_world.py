@@ -30,8 +30,8 @@ class Names:
 world = json.load(sys.stdin)
 if world["smtps"]:                                              # as if the port were 465
     find = route.find
-    def smtps(*arguments):
-        found = find(*arguments)
+    def smtps(*arguments, **more):
+        found = find(*arguments, **more)
         found.tls = route.SMTPS
         return found
     route.find = smtps

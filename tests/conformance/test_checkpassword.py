@@ -149,3 +149,23 @@ def test_password_in_latin_1(world: pop_world.World) -> None:
 
     assert [0, 1] == [world.checkpassword(b"latin@example.test\0%s\0t\0" % each, "/bin/true")[0]
                       for each in (b"ge\xe9im", "ge\u00e9im".encode())]
+
+
+def test_suspended_every_password_is_wrong_but_the_user_is_there(world: pop_world.World) -> None:
+    options = world.virtual / "example.test/etc/options"
+    options.write_text("bob:suspended=login,send\nann:suspended=receive\n")
+    try:
+        before = len(world.log_path.read_bytes())
+
+        assert (1, b"") == world.checkpassword(b"bob@example.test\0secret\0t\0", "/bin/echo", "in")
+        assert (1, b"") == world.checkpassword(b"bob@example.test\0wrong\0t\0", "/bin/echo", "in")
+        assert (0, b"in\n") == world.checkpassword(b"ann@example.test\0one two \0t\0", "/bin/echo", "in")
+        assert (0, b"in\n") == world.checkpassword(b"bob@other.test\0other\0t\0", "/bin/echo", "in")
+        assert (1, b"") == world.checkpassword(b"bob@example.test\0secret\0t\0", "-n", "/bin/echo", "in")
+        assert (0, b"in\n") == world.checkpassword(b"bob@example.test\0\0t\0", "-n", "/bin/echo", "in", AUTHORIZED="1")
+        said = world.log_path.read_bytes()[before:]
+
+        assert 3 == said.count(b"refused <bob@example.test>: suspended in etc/options of example.test")
+        assert b"secret" not in said
+    finally:
+        options.unlink()

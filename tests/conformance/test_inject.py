@@ -157,7 +157,7 @@ def test_into_a_mailbox(system: module.System) -> None:
     lines = path.read_bytes().split(b"\n")
 
     assert lines[0] == b"Return-Path: <joe@host.test>"
-    assert lines[1] == b"Delivered-To: domain1.test-bob@domain1.test"
+    assert lines[1] == b"Delivered-To: bob@domain1.test"
     assert re.match(rb"Received: \(qmail \d+ invoked by uid 45001\)", lines[2])
     assert [each.partition(b":")[0] for each in lines[3:5]] == [b"Date", b"Message-ID"]
     assert lines[5:] == [b'From: "Joe" <joe@host.test>', b"To: bob@domain1.test", b"Subject: hi", b"", b"hello", b""]

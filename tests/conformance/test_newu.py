@@ -114,7 +114,7 @@ def test_a_bad_assign_is_refused_with_line_and_reason_and_the_rest_is_done(site:
     assert done.stderr.decode() == f"vq-newu: {site.path}/users/assign: {reason} (users/cdb is as it was)\n"
     assert hashlib.sha256(read(site, "users/cdb")).hexdigest() == SHA256
     assert cdb.find(os.fsencode(site.path / "virtual/a.test/etc/users.cdb"), b"ann") is not None
-    assert sorted(os.listdir(site.path / "users")) == ["assign", "cdb"]
+    assert sorted(os.listdir(site.path / "users")) == ["assign", "cdb", "lock"]
 
 
 def test_a_bad_domain_does_not_stop_the_others(site: support.Home) -> None:

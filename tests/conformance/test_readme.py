@@ -47,7 +47,7 @@ def test_the_first_domain_works_as_the_readme_says(tmp_path: pathlib.Path) -> No
     run(rest[:start])
     running.start()
     try:
-        assert run([rest[start + 1]]).count(": up (pid ") == 5          # svstat
+        assert run([rest[start + 1]]).count(": up (pid ") == 6          # svstat
         swaks, curl, tail = (next(line for line in rest if line.startswith(word)) for word in ("swaks", "curl", "tail"))
         run([swaks + " --from ann@far.test"])
         bob = virtual / "domain1.com/home/bob"
@@ -55,7 +55,7 @@ def test_the_first_domain_works_as_the_readme_says(tmp_path: pathlib.Path) -> No
         read = run([curl])
 
         assert re.search(r"^Subject: test ", read, re.MULTILINE)
-        assert "Delivered-To: domain1.com-bob@domain1.com" in read
+        assert "Delivered-To: bob@domain1.com" in read
         assert "new msg " in run([tail])
 
         alias, = re.findall(r"`(echo '&.*?)`", (ROOT / "README.md").read_text())
@@ -63,6 +63,26 @@ def test_the_first_domain_works_as_the_readme_says(tmp_path: pathlib.Path) -> No
         wait_until(lambda: len(list(bob.glob("Maildir/[nc]*/*"))) == 2, "the message to sales@")
     finally:
         running.stop()
+
+
+def test_domains_are_made_by_command_as_the_readme_says(tmp_path: pathlib.Path) -> None:
+    place = let_everybody_in(tmp_path)
+    home = place / "vqmail"
+    subprocess.run(["make", "setup", "check-setup", f"VQHOME={home}"], cwd=ROOT, check=True, capture_output=True)
+    (home / "control/me").write_text("host.test\n")
+    (home / "control/virtualroot").write_text(f"{place}/virtual\n")
+    (place / "virtual").mkdir(mode=0o755)
+    said = {}
+    for line in commands("Domains by command"):
+        done = subprocess.run(["sh", "-e"], input=line, cwd=home, text=True, capture_output=True, check=False, timeout=60)
+
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        said[line.split("#")[0].split()[0] + " " + line.split()[1]] = done.stdout
+
+    assert "bob@domain2.com" in said["bin/vq-explain sales@domain2.net"]
+    assert "domain2.net" in said["bin/vq-domain info"]
+    subprocess.run([home / "bin/vq-user", "restore", "bob@domain2.com"], check=True)
+    assert (place / "virtual/domain2.com/home/bob/Maildir/new").is_dir()
 
 
 def test_mail_goes_out_as_the_readme_says(tmp_path: pathlib.Path) -> None:

@@ -127,7 +127,7 @@ def test_every_program_runs_as_the_design_says(running: Supervised) -> None:
             assert module.identity(pid)[:2] == ({user}, {group}), words
             if user != "root":
                 assert module.identity(pid)[2] == [group], words
-    assert seen == {"vq-send": 1, "vq-clean": 1, "vq-rspawn": 1, "vq-lspawn": 1, "multilog": 5}
+    assert seen == {"vq-send": 1, "vq-clean": 1, "vq-rspawn": 1, "vq-lspawn": 1, "multilog": len(SERVICES)}
 
 
 def test_the_queue_service_works_as_qmailq(running: Supervised) -> None:
@@ -215,6 +215,20 @@ def test_a_service_that_is_told_to_stop_leaves_no_process(running: Supervised, n
     running.svc("-u", name)
     wait_until(lambda: running.pid(name) != 0, f"the start of {name}")
     running.wait_ready()
+
+
+def test_stopping_one_service_leaves_the_others(running: Supervised) -> None:
+    others = {name: running.pid(name) for name in SERVICES if name != "smtpd"}
+    running.svc("-d", "smtpd")
+    wait_until(lambda: running.pid("smtpd") == 0, "the end of smtpd")
+    try:
+        assert {name: running.pid(name) for name in others} == others
+        assert _subjects(running.pop3, "domain1.test") == _subjects(running.pop3, "domain1.test")
+        with pytest.raises(ConnectionRefusedError):
+            smtplib.SMTP("127.0.0.1", running.smtp, "client.test", timeout=30)
+    finally:
+        running.svc("-u", "smtpd")
+        running.wait_ready()
 
 
 @pytest.mark.parametrize("name", SERVICES)

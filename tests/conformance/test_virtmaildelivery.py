@@ -265,3 +265,26 @@ def test_a_disk_that_is_full_leaves_nothing(domain: Domain) -> None:
     assert outcome.output.startswith(b"fprintf failed")
     assert domain.new() == [HEAD + MESSAGE]
     assert list((domain.path / "home" / "bob" / "Maildir" / "tmp").iterdir()) == []
+
+
+def test_a_delivery_that_hangs_ends_after_a_day(domain: Domain) -> None:    # D8
+    if domain.world.driver is not None:
+        return
+    trace = domain.scratch / "trace"
+    domain.world.before = ["strace", "-qq", "-o", str(trace), "-e", "trace=alarm,link,linkat", "-e", "inject=alarm:retval=0"]
+    try:
+        assert domain.deliver(b"bob", b"home/bob").code == 0
+    finally:
+        domain.world.before = []
+    asked = trace.read_text().splitlines()
+
+    assert asked[0].startswith("alarm(86400)")
+    assert "link" in asked[1]
+    assert asked[-1].startswith("alarm(0)")
+
+    # and that is the end, if it comes
+    domain.world.before = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=linkat,link:signal=ALRM"]
+    try:
+        assert domain.deliver(b"bob", b"home/bob").code in {-14, 142}
+    finally:
+        domain.world.before = []

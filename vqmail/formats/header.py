@@ -48,24 +48,48 @@ def from_line(sender: bytes, date: bytes) -> bytes:
 
 
 def is_looping(pieces: "Iterable[bytes]", recipient: bytes) -> bool:
-    """Whether the header of the message in `pieces` has our Delivered-To line for `recipient` already.
+    """Whether the header of the message in `pieces` has our Delivered-To line for `recipient` already."""
+    watch = Looping(recipient)
+    for each in pieces:
+        if watch.feed(each):
+            return True
+        if watch.over:
+            return False
+    return watch.end()
+
+
+class Looping:
+    """Looks for our Delivered-To lines for `recipients` in a message fed in pieces; `over` when its header is.
 
     The local part is compared to the byte, the domain in any case: a host that changes its case must not feed a
     loop for ever.  Headers of any size are looked through, little of them is kept.
     """
-    line = b"\n" + delivered_to(recipient)
-    lower = line.lower()
-    exact = line.rindex(b"@") if b"@" in line else len(line)
-    text = b"\n"                            # as if a line had ended before the first
-    for piece in pieces:
-        text += piece
-        end = text.find(b"\n\n")
-        if _has(text if end < 0 else text[:end + 1], line, lower, exact):
-            return True
-        if end >= 0:
+
+    def __init__(self, *recipients: bytes) -> None:
+        self.over = False
+        self._lines = []
+        for each in recipients:
+            line = b"\n" + delivered_to(each)
+            self._lines.append((line, line.lower(), line.rindex(b"@") if b"@" in line else len(line)))
+        self._keep = max((len(line) for line, _, _ in self._lines), default=1)
+        self._text = b"\n"                      # as if a line had ended before the first
+
+    def feed(self, piece: bytes) -> bool:
+        """Look at the next piece; whether there is such a line."""
+        if self.over:
             return False
-        text = text[-len(line):]
-    return _has(text + b"\n", line, lower, exact)
+        text = self._text + piece
+        end = text.find(b"\n\n")
+        self.over = end >= 0
+        self._text = b"" if self.over else text[-self._keep:]
+        return self._found(text[:end + 1] if self.over else text)
+
+    def end(self) -> bool:
+        """The message is over, be it in the middle of a line; whether that is one."""
+        return not self.over and self._found(self._text + b"\n")
+
+    def _found(self, text: bytes) -> bool:
+        return any(_has(text, *each) for each in self._lines)
 
 
 def _has(text: bytes, line: bytes, lower: bytes, exact: int) -> bool:

@@ -3,6 +3,10 @@
 BAD_MAIL_FROM = b"badmailfrom"
 NO_GATEWAY = b"no-gateway"
 NO_MAILBOX = b"no-mailbox"
+OVER_QUOTA = b"over-quota"
+FULL_FOR_NOW = b"full-for-now"
+SUSPENDED = b"suspended"
+MOVED = b"moved "               # and the new address
 TOO_LONG = b"too-long"
 TOO_BIG = b"too-big"
 LOOPING = b"looping"

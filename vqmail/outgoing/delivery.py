@@ -30,15 +30,18 @@ SLOWEST = 1000                  # bytes of a message that a host must take each 
 CONTROLS = bytes([*range(32), 127])
 
 
-def deliver(host: bytes, sender: bytes, recipients: "list[bytes]", number: int, names: "mx.Names",
-            links: kept.Kept) -> bytes:
-    """Send the message open as `number`; what vq-remote says then on its descriptor 1."""
+def deliver(host: bytes, sender: bytes, recipients: "list[bytes]", number: int, names: "mx.Names", links: kept.Kept,
+            helo: bytes = b"", *, relay: bool = False) -> bytes:
+    """Send the message open as `number`; what vq-remote says then on its descriptor 1.
+
+    `helo` is said instead of control/helohost.  A `relay` is a host to send by, whoever its MX are.
+    """
     if not all(_can_be_said(each) for each in (sender, *recipients)):
         return remotereport.encode([], reports.BAD_ADDRESS)
     try:
-        found = route.find(host, sender)
+        found = route.find(host, sender, relay=relay)
         targets = names.targets(found)
-        verdict = _Delivery(found, sender, recipients, message.Message(number), links).run(targets)
+        verdict = _Delivery(found, sender, recipients, message.Message(number), links, helo).run(targets)
     except codes.Failure as failure:
         letter = b"D" if isinstance(failure, codes.GiveUp) else b"Z"
         text = letter + str(failure).encode("utf-8", "surrogateescape")
@@ -64,12 +67,12 @@ class _Delivery:
     """One message on its way to the hosts of one route."""
 
     def __init__(self, found: route.Route, sender: bytes, recipients: "list[bytes]", text: message.Message,
-                 links: kept.Kept) -> None:
+                 links: kept.Kept, helo: bytes) -> None:
         self._route = found
         self._text = text
         self._mail = smtp.Mail(sender, recipients, text.size, text.eight_bit)
         self._links = links
-        self._helo = control.line(b"helohost")
+        self._helo = helo or control.line(b"helohost")
         self._connect_seconds = max(control.number(b"timeoutconnect"), 1)
         self._patience = max(control.number(b"timeoutremote"), 1)
         self._deadline = time.monotonic() + ANSWERS * self._patience + text.size // SLOWEST

@@ -57,18 +57,21 @@ class Route(Record):
         return self.prove or _is_in(name, self.proved)
 
 
-def find(host: bytes, sender: bytes) -> Route:
-    """Where mail from `sender` for `host` goes.  TryLater if a file cannot be read, or must not be guessed."""
+def find(host: bytes, sender: bytes, *, relay: bool = False) -> Route:
+    """Where mail from `sender` for `host` goes; a `relay` itself, not its MX, unless a route leads elsewhere.
+
+    TryLater if a file cannot be read, or must not be guessed.
+    """
     senders, hosts = smtproutes.sender_keys(sender), smtproutes.host_keys(host)
-    relay = (_first(b"authsenders", smtproutes.split_sender, smtproutes.authenticated_relay, senders)
-             or _first(b"smtproutes", smtproutes.split_route, smtproutes.relay, hosts)
-             or smtproutes.Relay(b"", smtproutes.SMTP, b"", b""))
-    to = relay.host or (b"[%s]" % hosts[0] if ip.pack(hosts[0]) is not None else hosts[0])
+    via = (_first(b"authsenders", smtproutes.split_sender, smtproutes.authenticated_relay, senders)
+           or _first(b"smtproutes", smtproutes.split_route, smtproutes.relay, hosts)
+           or smtproutes.Relay(b"", smtproutes.SMTP, b"", b""))
+    to = via.host or (b"[%s]" % hosts[0] if ip.pack(hosts[0]) is not None else hosts[0])
     proved = _tls_hosts()
     prove = _is_in(host, proved) or _is_in(to, proved)
-    tls = SMTPS if relay.port == SMTPS_PORT else VERIFY if prove else MAY
-    direct = bool(relay.host) or ip.literal(to) is not None
-    return Route(to, relay.port, direct, relay.user, relay.password, _sources(sender), tls, prove, proved)
+    tls = SMTPS if via.port == SMTPS_PORT else VERIFY if prove else MAY
+    direct = relay or bool(via.host) or ip.literal(to) is not None
+    return Route(to, via.port, direct, via.user, via.password, _sources(sender), tls, prove, proved)
 
 
 def check() -> None:

@@ -9,9 +9,12 @@ If the password is right: gives up root for the user's gid and uid, enters the h
 subprogram with HOME, USER and SHELL set.  The password may be the one itself or, for users whose
 password is stored in clear, APOP's digest for the timestamp.
 
-The name is user@domain, user!domain or user%domain; a bare user belongs to the domain of the address
-that the client connected to.  A wrong password costs the time of a right one, and so does a user
-whom there is not.
+The name is user@domain; !, %, : and / do for the @.  A bare user belongs to the domain of the address
+that the client connected to.  Where there is no such user the name may be an old one, of the domain's
+etc/logins (OLDNAME:USER) or of users/logins (OLDNAME:USER@DOMAIN).  A wrong password costs the time of
+a right one, and so does a user whom there is not.  To one whose login is suspended
+(/virtual/DOMAIN/etc/options) every password is a wrong one, and the log says why; asked about without
+a password he is there.
 
 With -n it stays who it is, and names the user to subprogram instead: in userdb_uid and userdb_gid, which
 are listed in EXTRA.  That is what Dovecot's checkpassword driver wants, whose subprogram refuses to run
@@ -78,10 +81,14 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
         return codes.PASSWORD_MISUSED
     if not following:
         return codes.PASSWORD_MISUSED
-    user, domain = login.split(name, env.get(b"TCPLOCALIP", b""))
-    found = login.find(user, domain)
+    found = login.who(name, env.get(b"TCPLOCALIP", b""))
     only_asked = name_only and env.get(b"AUTHORIZED") == b"1"
-    if not only_asked and not passwords.verify(secret, found[1] if found else None, timestamp):
+    domain = found[2] if found else b""
+    suspended = found is not None and b"login" in found[0].suspended
+    if not only_asked and not passwords.verify(secret, found[1] if found and not suspended else None, timestamp):
+        if suspended:
+            log.line(log.name_of(argv), b"pid %d parent %d from %s refused <%s>: suspended in etc/options of %s" % (
+                calls.getpid(), calls.getppid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")), name, domain))
         return codes.PASSWORD_WRONG
     if found is None:
         return codes.PASSWORD_NOBODY if only_asked else codes.PASSWORD_WRONG

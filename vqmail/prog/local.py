@@ -36,21 +36,16 @@ SECURITY    A homedir or a dot-qmail file that anybody may write to is not obeye
 import time
 
 from vqmail import codes
-from vqmail.formats import date822, deliveryenv, dotqmail, header
+from vqmail.formats import date822, deliveryenv, header
 from vqmail.record import Record
-from vqmail.store import home, maildir, mbox, rewrite, submit
-from vqmail.unix import calls, chain, child, fd, log
+from vqmail.store import follow, home
+from vqmail.unix import calls, chain, fd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vqmail.unix.chain import Env
 
 USAGE = "usage: vq-local [-nN] [--] user homedir local dash ext domain sender aliasempty"
-DONE_FOR_NOW = 99               # of a program: all is well, skip the rest of the file
-PERMANENT = frozenset((100, 64, 65, 70, 76, 77, 78, 112))
-DAY = 86400
 
 
 class Delivery(Record):
@@ -82,7 +77,7 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
     try:
         return _deliver(delivery, really)
     except codes.Failure as failure:            # the report is for 1, where the sender may see it, not for the log
-        _say(str(failure).encode("utf-8", "surrogateescape") + b"\n")
+        follow.say(str(failure).encode("utf-8", "surrogateescape") + b"\n")
         return failure.code
     finally:
         calls.umask(umask)
@@ -120,8 +115,12 @@ def _deliver(delivery: Delivery, really: bool) -> int:
         raise codes.GiveUp("Sorry, no mailbox here by that name. (#5.1.1)")
     _prepare(delivery, found.default if found else None)
     if found is None or not found.content:
-        return _follow(delivery, delivery.aliasempty, False, "the default delivery instruction", really)
-    return _follow(delivery, found.content, found.forward_only, found.path.decode("utf-8", "replace"), really)
+        order = follow.Order(delivery.aliasempty, False, "the default delivery instruction", delivery.env,
+                             delivery.newsender)
+    else:
+        order = follow.Order(found.content, found.forward_only, found.path.decode("utf-8", "replace"), delivery.env,
+                             delivery.newsender)
+    return follow.follow(order, lambda each: follow.into_file(delivery.env, each), really=really)
 
 
 def _is_looping(recipient: bytes) -> bool:
@@ -144,11 +143,7 @@ def _prepare(delivery: Delivery, default: "bytes | None") -> None:
     """Complete `delivery` with the sender of what it forwards, and the environment."""
     dash, ext, local, domain, sender = (
         delivery.dash, delivery.ext, delivery.local, delivery.domain, delivery.sender)
-    if sender not in (b"", b"#@[]") and home.has(delivery.home, dash, ext, b"-owner"):
-        verp = home.has(delivery.home, dash, ext, b"-owner-default")
-        # the address that people know: with the prefix of a virtual domain a bounce to it would get one more
-        known = rewrite.Rules().strip_prefix(b"%s-owner@%s" % (local, domain))
-        delivery.newsender = b"%s-@%s-@[]" % (known[:-len(domain) - 1], domain) if verp else known
+    delivery.newsender = follow.new_sender(delivery.home, dash, ext, local + b"@" + domain, sender)
     env = dict(delivery.env)
     env.pop(b"DEFAULT", None)
     env.update(deliveryenv.variables(delivery.user, delivery.home, local, ext, domain, sender))
@@ -157,80 +152,3 @@ def _prepare(delivery: Delivery, default: "bytes | None") -> None:
     if default is not None:
         env[b"DEFAULT"] = deliveryenv.harmless(default)
     delivery.env = env
-
-
-def _follow(delivery: Delivery, text: bytes, forward_only: bool, source: str, really: bool) -> int:
-    """Do what `text` says; the exit code of it all."""
-    env = delivery.env
-    files = programs = 0
-    forwards: list[bytes] = []
-    try:
-        instructions = dotqmail.parse(text, forward_only)
-    except ValueError as error:
-        raise codes.TryLater("Uh-oh: %s %s" % (error, source)) from None
-    for each in instructions:
-        if not each.allowed:
-            raise codes.TryLater("Uh-oh: %s line %d is a %s, but the file has its x bit or +list: only forwards "
-                                 "may stand there. (#4.7.0)" % (source, each.line, each.kind.decode()))
-        if each.kind == dotqmail.FORWARD:
-            forwards.append(each.what)
-        elif each.kind == dotqmail.PROGRAM:
-            programs += 1
-        else:
-            files += 1
-        if not really:
-            _say(each.kind + b" " + each.what + b"\n")
-        elif each.kind == dotqmail.MAILDIR:
-            maildir.deliver(each.what, _message(env[b"RPLINE"] + env[b"DTLINE"]))
-        elif each.kind == dotqmail.MBOX:
-            mbox.append(each.what, env[b"UFLINE"] + env[b"RPLINE"] + env[b"DTLINE"], fd.pieces(0))
-        elif each.kind == dotqmail.PROGRAM:
-            code = _run(delivery, each.what, "%s line %d" % (source, each.line))
-            if code == DONE_FOR_NOW:
-                break
-            if code != codes.OK:
-                return codes.PERMANENT if code in PERMANENT else codes.TEMPORARY
-    qp = _forward(delivery, forwards) if forwards and really else 0
-    _say(b"did %d+%d+%d\n" % (files, len(forwards), programs) + (b"qp %d\n" % qp if qp else b""))
-    return codes.OK
-
-
-def _run(delivery: Delivery, command: bytes, where: str) -> int:
-    """The exit code of a program line: called right here if a shell would do no more than start a program that is
-    loaded, otherwise run by the shell."""
-    calls.lseek(0, 0, 0)
-    words = dotqmail.plain_words(command)
-    loaded = chain.resident(words[0], delivery.env.get(b"PATH", b"")) if words else None
-    if words and loaded:
-        try:
-            return chain.call(loaded, words, dict(delivery.env))
-        finally:
-            _enter(delivery.home)
-            calls.umask(0o077)
-    try:
-        code = child.run([b"/bin/sh", b"-c", command], delivery.env, {0: 0, 1: 1, 2: 2}, DAY)
-    except OSError as error:
-        raise codes.TryLater("Unable to start a program: %s. (#4.3.0) %s" % (error.strerror, where)) from None
-    if code < 0:
-        raise codes.TryLater("Aack, child crashed: signal %d. (#4.3.0) %s" % (-code, where))
-    return code
-
-
-def _forward(delivery: Delivery, recipients: "list[bytes]") -> int:
-    """Queue the message for `recipients`; the new message's qp."""
-    return submit.send(delivery.env, _message(delivery.env[b"DTLINE"]), delivery.newsender, recipients,
-                       "Unable to forward message: ")
-
-
-def _message(head: bytes) -> "Iterator[bytes]":
-    """The message with `head` in front, in large pieces."""
-    pieces = fd.pieces(0)
-    yield head + next(pieces, b"")
-    yield from pieces
-
-
-def _say(text: bytes) -> None:
-    try:
-        fd.write_all(1, text)
-    except OSError:             # nobody listens: that makes no delivery undone
-        return

@@ -21,19 +21,13 @@ RUNS AS     root
 STANDARDS   qmail-newmrh(8)
 """
 
-from vqmail import codes, vqhome
-from vqmail.formats import controlfile
-from vqmail.store import cdb
-from vqmail.unix import calls, fd
+from vqmail import codes
+from vqmail.store import compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vqmail.unix.chain import Env
 
-TEXT = vqhome.path(b"control/morercpthosts")
-CDB = TEXT + b".cdb"
 KEPT = "control/morercpthosts.cdb is as it was"
 
 
@@ -42,19 +36,9 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
     if len(argv) != 1:
         raise codes.GiveUp("usage: vq-newmrh")
     try:
-        number = calls.open(TEXT, calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK)
+        compiled.compile_more_hosts()
     except OSError as error:
-        raise codes.TryLater("cannot read %s: %s (%s)" % (TEXT.decode(), error.strerror, KEPT)) from None
-    try:
-        cdb.make(CDB, _records(number), 0o644)
-    except OSError as error:
-        raise codes.TryLater("cannot make %s: %s (%s)" % (CDB.decode(), error.strerror, KEPT)) from None
-    finally:
-        calls.close(number)
+        what = "read %s" % compiled.MORE.decode() if error.filename == compiled.MORE else (
+            "make %s" % compiled.MORE_CDB.decode())
+        raise codes.TryLater("cannot %s: %s (%s)" % (what, error.strerror, KEPT)) from None
     return codes.OK
-
-
-def _records(number: int) -> "Iterator[tuple[bytes, bytes]]":
-    for line in fd.lines(number):
-        for each in controlfile.entries(line):
-            yield each.lower(), b""

@@ -2,17 +2,21 @@
 
 SYNOPSIS    vq-newu
 
-Compiles users/assign into users/cdb, and the users of every domain below control/virtualroot whose
-etc/passwd changed.  Readers see the old file or the new one, never a mixture.  Run it after any edit;
-it does only what is to be done.
+Compiles users/assign into users/cdb, users/logins, and the users of every domain below
+control/virtualroot whose etc/passwd, etc/options or etc/logins changed.  Readers see the old file or
+the new one, never a mixture.  Run it after any edit; it does only what is to be done.
+
+First it completes what an administrator's command was killed in, if one was.
 
 A broken line is refused with its file, its number and the reason; that file's old compilation stays,
 and the others are compiled all the same.
 
 WRITES      2   what is wrong; progress, if that is a terminal
 
-FILES       users/assign, users/cdb
-            /virtual/DOMAIN/etc/passwd, users.cdb and passwd.cdb beside it
+FILES       users/assign, users/cdb, users/lock, users/journal
+            users/logins (`OLDNAME:USER@DOMAIN`: old names to log in with), users/logins.cdb
+            /virtual/DOMAIN/etc/passwd and options, users.cdb and passwd.cdb beside them
+            /virtual/DOMAIN/etc/logins (`OLDNAME:USER`), logins.cdb beside it
 
 CONTROL FILES
             minuid virtualroot
@@ -26,19 +30,15 @@ RUNS AS     root
 STANDARDS   qmail-newu(8), assign(5)
 """
 
-from vqmail import codes, vqhome
-from vqmail.formats import assign
-from vqmail.store import cdb, virtual
+from vqmail import codes
+from vqmail.store import compiled, journal, loginaliases, virtual
 from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vqmail.unix.chain import Env
 
-ASSIGN = vqhome.path(b"users/assign")
-CDB = vqhome.path(b"users/cdb")
+ASSIGN, CDB = compiled.ASSIGN, compiled.USERS
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
@@ -46,38 +46,41 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
     if len(argv) != 1:
         raise codes.GiveUp("usage: vq-newu")
     calls.umask(0o033)
-    return codes.TEMPORARY if not all([_compile_assign(), _compile_domains()]) else codes.OK
+    lock = journal.take_lock()
+    try:
+        journal.recover()
+        return codes.TEMPORARY if not all([_compile_assign(), _compile_logins(), _compile_domains()]) else codes.OK
+    finally:
+        calls.close(lock)
 
 
 def _compile_assign() -> bool:
     try:
-        number = calls.open(ASSIGN, calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK)
-    except FileNotFoundError:
+        warning = compiled.compile_assign()
+    except FileNotFoundError as error:
+        if error.filename != ASSIGN:
+            return _complain(CDB, "cannot make it: %s (it is as it was)" % error.strerror)
         if _is_there(CDB):
             return _complain(ASSIGN, "no such file, but there is a users/cdb, which still counts; remove it too")
         return True                             # a site without users/assign lives by its passwd file
     except OSError as error:
-        return _complain(ASSIGN, "%s (users/cdb is as it was)" % error.strerror)
-    lines = fd.lines(number)
-    try:
-        cdb.make(CDB, assign.records(lines), 0o644)
-        _warn_of_the_rest(lines)
-    except OSError as error:
-        return _complain(CDB, "cannot make it: %s (it is as it was)" % error.strerror)
+        place = ASSIGN if error.filename == ASSIGN else CDB
+        return _complain(place, "cannot make users/cdb: %s (it is as it was)" % error.strerror)
     except ValueError as error:
         return _complain(ASSIGN, "%s (users/cdb is as it was)" % error)
-    finally:
-        calls.close(number)
+    if warning:
+        log.line(b"vq-newu", ASSIGN + b": " + warning)
     return True
 
 
-def _warn_of_the_rest(lines: "Iterator[bytes]") -> None:
-    """What stands behind the line with the dot does not count; say so if it looks as if it should."""
-    for line in lines:
-        if line[:1] in (b"=", b"+") and line.count(b":") > 5:
-            log.line(b"vq-newu", ASSIGN + b": `%s` stands behind the line with the dot and does not count; move it up"
-                     % line)
-            return
+def _compile_logins() -> bool:
+    try:
+        loginaliases.compile_all()
+    except OSError as error:
+        return _complain(loginaliases.TEXT, "%s (users/logins.cdb is as it was)" % error.strerror)
+    except ValueError as error:
+        return _complain(loginaliases.TEXT, "%s (users/logins.cdb is as it was)" % error)
+    return True
 
 
 def _compile_domains() -> bool:
@@ -105,6 +108,7 @@ def _compile_domain(directory: bytes, domain: bytes) -> bool:
         if not virtual.usable_domain(domain):
             return not _is_there(text) or _complain(directory, "no domain is called so; domains are in lower case")
         virtual.compile_domain(domain)
+        loginaliases.compile_domain(domain)
     except (FileNotFoundError, NotADirectoryError) as error:    # a plain file, lost+found, a domain of another kind
         if _is_there(text):
             return _complain(text, "%s" % error.strerror)       # etc is a link
@@ -112,6 +116,8 @@ def _compile_domain(directory: bytes, domain: bytes) -> bool:
             return _complain(text, "no such file, but users.cdb beside it; remove that too, or put the text back")
     except OSError as error:
         return _complain(text, "%s (its compiled users are as they were)" % error.strerror)
+    except virtual.Broken as broken:
+        return _complain(broken.path, "%s (its compiled users are as they were)" % broken)
     except (ValueError, codes.Failure) as error:
         return _complain(text, "%s (its compiled users are as they were)" % error)
     return True

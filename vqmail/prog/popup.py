@@ -14,7 +14,8 @@ password is answered a second after it came, whoever was asked for and however h
 
 Never reads beyond the line with the password, so a client may send its next commands behind it.
 
-ENVIRONMENT TCPREMOTEIP     for the log
+ENVIRONMENT PROTO TCPLOCALIP TCPLOCALPORT TCPREMOTEIP TCPREMOTEPORT, as tcpserver sets them; without them,
+            as under inetd or systemd, the connection itself is asked, and they are set for subprogram
 
 CONTROL FILES
             apop
@@ -35,7 +36,7 @@ from vqmail import codes
 from vqmail.formats import checkpassword, header
 from vqmail.proto import pop3
 from vqmail.store import control
-from vqmail.unix import calls, child, fd, line, log, send
+from vqmail.unix import calls, child, fd, inetd, line, log, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     """Talk to the client until it has said who it is; have that checked."""
     if len(argv) < 3:
         raise codes.GiveUp("usage: vq-popup hostname subprogram [arg ...]")
+    env = inetd.environment(0, env)
     challenge = b"<%d.%d.%s@%s>" % (calls.getpid(), time.time(), calls.urandom(8).hex().encode(), argv[1])
     client = send.Sender(1)
     try:

@@ -116,7 +116,7 @@ def _recipient(session: transfer.Transfer, sender: "bytes | None", recipients: "
 def _refusal(session: transfer.Transfer, sender: bytes, recipient: bytes, before: int) -> bytes:
     """Why `recipient` does not get it, or b""; `before` are those that do."""
     try:
-        objection = session.client.objection(sender, recipient)
+        objection = session.client.objection(sender, recipient, session.size())
     except (codes.Failure, OSError) as failure:
         session.log(reception.failure(failure))
         return reply.letter(reply.CANNOT_LOOK)

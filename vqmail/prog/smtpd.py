@@ -9,10 +9,12 @@ WRITES      1   the client
 Receives messages over SMTP and hands them to the queue; says 250 only when a message is on the disk.
 It accepts recipients at domains in control/rcpthosts and control/morercpthosts.cdb.  Without the
 file rcpthosts it accepts nothing from strangers.  A recipient whom nobody here would get is refused
-at once.  A message in which a line does not end in CR LF is refused and the connection closed: such
-a line is how one message is made to look like two.
+at once, and so is one whose mailbox is too full for what MAIL announced, or for the message as large
+as it turns out to be, if that can be told in time.  A message in which a line does not end in CR LF
+is refused and the connection closed: such a line is how one message is made to look like two.
 
-ENVIRONMENT TCPREMOTEIP TCPREMOTEHOST TCPREMOTEINFO TCPLOCALIP TCPLOCALHOST, as tcpserver sets them
+ENVIRONMENT TCPREMOTEIP TCPREMOTEHOST TCPREMOTEINFO TCPLOCALIP TCPLOCALHOST, as tcpserver sets them; without
+                            them, as under inetd or systemd, the connection is asked for its addresses
             RELAYCLIENT     the client may send anywhere; its value is appended to each recipient
             DATABYTES       instead of control/databytes
             QMAILQUEUE      run this program to queue a message
@@ -37,7 +39,7 @@ from vqmail import codes
 from vqmail.formats import header, quoting
 from vqmail.proto import reply, smtp
 from vqmail.store import control, reception
-from vqmail.unix import calls, log, receive, send, timed
+from vqmail.unix import calls, inetd, log, receive, send, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ LOGGED = 50                     # refused recipients of one connection that get 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Talk to the client on 0 and 1 until the end."""
     name = log.name_of(argv)
+    env = inetd.environment(0, env)
     try:
         settings = Settings()
     except codes.Failure as failure:
@@ -173,6 +176,8 @@ class Conversation:
         -1 if there is none."""
         assert self._message is not None
         self._objection = self._message.objection()
+        if not self._objection and self._message.size > self._session.size:     # it is more than was announced
+            self._objection = self._client.too_much(self._session.recipients, self._message.size)
         if self._objection:
             return -1
         return self._message.submission.begin(self._session.sender or b"", self._session.recipients)
@@ -185,7 +190,7 @@ class Conversation:
         queued = self._message.submission.answer() if not objection else b""
         what = b"bytes %d sender <%s> recipients %d" % (self._message.size, quoting.quote(sender), len(recipients))
         if objection or queued:
-            answer = reply.OBJECTIONS[objection] if objection else reply.queue(queued)
+            answer = reply.objection_to(objection) if objection else reply.queue(queued)
             self._log(b"refused message %s: %s" % (what, answer.rstrip()))
         else:
             qp = self._message.submission.qp
@@ -228,11 +233,11 @@ class Conversation:
     def _rcpt(self, event: smtp.Rcpt) -> None:
         sender, recipient = self._session.sender or b"", self._client.recipient(event.recipient)
         try:
-            objection = self._client.objection(sender, recipient)
+            objection = self._client.objection(sender, recipient, self._session.size)
             if not objection:
                 self._session.accept(recipient)
                 return
-            refusal = reply.OBJECTIONS[objection]
+            refusal = reply.objection_to(objection)
         except (codes.Failure, OSError) as failure:
             self._log(reception.failure(failure))
             refusal = reply.CANNOT_LOOK

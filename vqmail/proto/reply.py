@@ -40,6 +40,10 @@ TOO_MANY_ERRORS = b"421 4.7.0 too many bad commands, goodbye (#4.7.0)\r\n"
 BAD_MAIL_FROM = b"553 5.7.1 sorry, your envelope sender is in my badmailfrom list (#5.7.1)\r\n"
 NO_GATEWAY = b"553 5.7.1 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)\r\n"
 NO_MAILBOX = b"550 5.1.1 sorry, no mailbox here by that name (#5.1.1)\r\n"
+MOVED = b"551 5.1.6 sorry, this user has moved; please try <%s> (#5.1.6)\r\n"       # RFC 5321 3.4
+SUSPENDED = b"550 5.2.1 sorry, this mailbox receives no mail for now (#5.2.1)\r\n"
+OVER_QUOTA = b"552 5.2.2 sorry, that mailbox is full (#5.2.2)\r\n"
+FULL_FOR_NOW = b"452 4.2.2 sorry, that mailbox is full, try again later (#4.2.2)\r\n"
 TOO_BIG = b"552 5.3.4 sorry, that message size exceeds my databytes limit (#5.3.4)\r\n"
 TOO_MANY_HOPS = b"554 5.4.6 too many hops, this message is looping (#5.4.6)\r\n"
 BARE_NEWLINE = b"451 4.6.0 lines must end in CR LF. See https://cr.yp.to/docs/smtplf.html.\r\n"
@@ -62,11 +66,21 @@ OBJECTIONS = {
     objection.BAD_MAIL_FROM: BAD_MAIL_FROM,
     objection.NO_GATEWAY: NO_GATEWAY,
     objection.NO_MAILBOX: NO_MAILBOX,
+    objection.SUSPENDED: SUSPENDED,
+    objection.OVER_QUOTA: OVER_QUOTA,
+    objection.FULL_FOR_NOW: FULL_FOR_NOW,
     objection.TOO_LONG: TOO_LONG,
     objection.TOO_BIG: TOO_BIG,
     objection.LOOPING: TOO_MANY_HOPS,
     objection.NO_QUEUE: NO_QUEUE,
 }
+
+def objection_to(word: bytes) -> bytes:
+    """The reply to an SMTP client for an objection."""
+    if word.startswith(objection.MOVED):
+        return MOVED % word.removeprefix(objection.MOVED)[:TEXT_LIMIT].translate(PRINTABLE)
+    return OBJECTIONS[word]
+
 
 PRINTABLE = bytes(each if 32 <= each < 127 else ord("?") for each in range(256))
 TEXT_LIMIT = 400                # of words that come from a queue program; RFC 5321 4.5.3.1.5 allows a line of 512
@@ -84,7 +98,8 @@ def queue(answer: bytes) -> bytes:
 
 def letter(answer: bytes) -> bytes:
     """An objection, a reply to an SMTP client, or what a queue said, as QMTP and QMQP say it."""
-    answer = OBJECTIONS.get(answer, answer)
+    if answer in OBJECTIONS or answer.startswith(objection.MOVED):
+        answer = objection_to(answer)
     if answer[:1].isdigit():
         kind, words = b"D" if answer.startswith(b"5") else b"Z", answer.rstrip().split(b" ", 2)[2]
     else:

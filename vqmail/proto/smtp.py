@@ -71,13 +71,15 @@ EARLY_DATA = Closed(b"early-data")
 
 
 class Session:
-    """One connection.  `helo`, `extended`, `sender` (None before MAIL) and `recipients` say where it stands."""
+    """One connection.  `helo`, `extended`, `sender` (None before MAIL), `size` (0 unless MAIL announced one) and
+    `recipients` say where it stands."""
 
     def __init__(self, greeting: bytes, size_limit: int = 0) -> None:
         self.helo = b""
         self.extended = False
         self.sender: bytes | None = None
         self.recipients: list[bytes] = []
+        self.size = 0
         self._greeting = greeting
         self._size_limit = size_limit
         self._buffer = b""
@@ -207,6 +209,7 @@ class Session:
                 raise path.Refused(reply.PARAMETER_VALUE)
             if self._size_limit and int(value) > self._size_limit:              # RFC 1870 6.1
                 raise path.Refused(reply.TOO_BIG)
+            self.size = int(value)
         elif keyword == b"BODY":                                                # RFC 6152 2
             if value.upper() not in (b"7BIT", b"8BITMIME"):
                 raise path.Refused(reply.PARAMETER_VALUE)
@@ -261,6 +264,7 @@ class Session:
     def _reset(self) -> None:
         self.sender = None
         self.recipients = []
+        self.size = 0
 
     def _bad(self, answer: bytes) -> None:
         self._errors += 1

@@ -8,6 +8,7 @@ import pathlib
 import pwd
 import shutil
 import stat
+import subprocess
 
 from vqmail.setup import hier, install, services
 
@@ -38,6 +39,8 @@ def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
         found += _look(each, stat.S_IFDIR | 0o755 if each.is_dir() else stat.S_IFREG | 0o644, root)
     if not (home / "control/me").is_file():
         found.append(f"{home}/control/me is missing; echo the name of this host into it")
+    if (home / "users/journal").is_file():
+        found.append(f"{home}/users/journal holds the rest of a change to settings; run {home}/bin/vq-newu")
     if not (home / "users/cdb").is_file():
         found.append(f"{home}/users/cdb is missing; run {home}/bin/vq-newu")
     return list(dict.fromkeys(found))
@@ -87,7 +90,9 @@ def _names(uid: int, gid: int) -> str:
 
 
 def main(home: pathlib.Path, ids: install.Ids) -> int:
-    """Print what is wrong; the exit code."""
+    """Print what is wrong; the exit code.  A change to settings that was killed is completed first."""
+    if (home / "users/journal").is_file():
+        subprocess.run([home / "bin/vq-newu"], check=False)
     try:
         found = complaints(home, ids) + _of_programs(home)
     except KeyError as error:                   # no such user or group

@@ -36,6 +36,7 @@ DIRECTORIES = [
     ("run/log", 0o755, LOG, NOFILES),
     ("run/smtpd", 0o755, DAEMON, NOFILES),
     ("run/virtmailfilter", 0o755, OWNER, GROUP),
+    ("run/admin", 0o755, OWNER, GROUP),
     ("service", 0o755, OWNER, GROUP),
     ("queue", 0o750, QUEUE, GROUP),
     ("queue/pid", 0o700, QUEUE, GROUP),
@@ -56,6 +57,7 @@ DIRECTORIES = [
 
 FILES = [
     # path, mode, owner, group, size
+    ("users/lock", 0o600, OWNER, GROUP, 0),
     ("queue/lock/sendmutex", 0o600, SEND, GROUP, 0),
     ("queue/lock/tcpto", 0o644, REMOTE, GROUP, 1024),
     ("queue/lock/tcpto6", 0o644, REMOTE, GROUP, 2048),

@@ -16,10 +16,21 @@ LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r")
 WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "warm.service",
         "vq-tcpserver": "warm.tcpserver"}
 
+# the administrators' commands
+ADMIN: "dict[str, str]" = {
+    "vq-export": "admin.export_command",
+    "vq-import": "admin.import_command",
+    "vq-alias": "admin.alias_command",
+    "vq-domain": "admin.domain_command",
+    "vq-passwd": "admin.passwd_command",
+    "vq-quota": "admin.quota_command",
+    "vq-user": "admin.user_command",
+}
+
 # commands that bear their module's name, because qmail, sendmail or the HOWTO called them so; all others are vq-NAME
-OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "sendmail", "mailq", "newaliases", "forward", "condredirect",
-             "except", "bouncesaying", "preline", "maildirmake", "maildir2mbox", "mailsubj", "datemail", "predate",
-             "qreceipt", "qbiff"}
+OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "virtmailquota", "sendmail", "mailq", "newaliases", "forward",
+             "condredirect", "except", "bouncesaying", "preline", "maildirmake", "maildir2mbox", "mailsubj", "datemail",
+             "predate", "qreceipt", "qbiff"}
 
 SCRIPT = """\
 #!{python} -IS
@@ -69,7 +80,9 @@ def open_to_all(path: pathlib.Path) -> bool:
 def programs() -> "dict[str, str]":
     """Command name to module of vqmail, such as prog.smtpd."""
     folder = pathlib.Path(__file__).parent.parent / "prog"
-    names = dict(WARM)
+    names = WARM | ADMIN
+    faces = folder.parent / "faces"             # other systems' commands, by their names
+    names |= {each.stem.replace("_", "-"): "faces." + each.stem for each in faces.glob("[!_]*.py")}
     for module in sorted(each.stem for each in folder.glob("*.py") if each.stem != "__init__"):
         name = module.strip("_").replace("_", "-")      # except_ is no word of Python's, except is
         names[name if name in OWN_NAMES else "vq-" + name] = "prog." + module

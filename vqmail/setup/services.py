@@ -16,6 +16,7 @@ SETTINGS = {
     "send": {"DELIVERY": "./Maildir/"},
     "queue": {},
     "virtmailfilter": {},
+    "admin": {},
 }
 
 RUN = {
@@ -41,6 +42,9 @@ exec vq-service queue
 """,
     "virtmailfilter": """\
 exec vq-service virtmailfilter
+""",
+    "admin": """\
+exec vq-service admin
 """,
 }
 

@@ -11,7 +11,7 @@ from vqmail.unix import calls, durable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 HEADER = 2048
@@ -55,6 +55,18 @@ class Reader:
                 if data is not None:
                     return data
         raise self._corrupt()                   # half of the slots of a table are empty
+
+    def records(self) -> "Iterator[tuple[bytes, bytes]]":
+        """All (key, data), in their order."""
+        position = HEADER
+        end = min(self._pair(number * 8)[0] for number in range(256))
+        while position < end:
+            length, size = self._pair(position)
+            both = self._read(position + 8, length + size)
+            yield both[:length], both[length:]
+            position += 8 + length + size
+        if position != end:
+            raise self._corrupt()
 
     def identity(self) -> "tuple[int, int, int]":
         """What tells this file from one that took its name since."""
@@ -123,3 +135,9 @@ def make(path: bytes, records: "Iterable[tuple[bytes, bytes]]", mode: int,
         maker.commit().close()
 
     durable.replace_with(path, write, mode, owner)
+
+
+def records(path: bytes) -> "Iterator[tuple[bytes, bytes]]":
+    """All records of a database, in their order.  ValueError if it turns out not to be whole."""
+    with Reader(path) as reader:
+        yield from reader.records()

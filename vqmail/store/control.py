@@ -39,9 +39,13 @@ TABLE = {
     b"databytes": Setting("number", 0, "smtpd qmtpd qmqpd", "the largest message accepted, in bytes; 0: no limit"),
     b"defaultdomain": Setting("line", ME, "inject", "added to a host name without a dot in a message sent from here"),
     b"defaulthost": Setting("line", ME, "inject", "added to an address without a host in a message sent from here"),
+    b"deliveredto": Setting("line", b"address", "virtmailfilter", "what Delivered-To calls a virtual user: `address`, "
+                            "as people do, or `stored`, with the prefix of virtualdomains before it"),
     b"doublebouncehost": Setting("line", ME, "send", "the host bounces of bounces go to"),
     b"doublebounceto": Setting("line", b"postmaster", "send", "the user bounces of bounces go to"),
     b"envnoathost": Setting("line", ME, "send", "added to recipients without a host"),
+    b"firstuid": Setting("number", 2000, "domain user import", "the smallest uid that vq-domain, vq-user and vq-import "
+                         "give to an owner or a user; the last one that they gave is in users/uids"),
     b"helohost": Setting("line", ME, "remote", "the name that we say in EHLO"),
     b"idhost": Setting("line", ME, "inject", "the host in the Message-ID of a message sent from here"),
     b"localiphost": Setting("line", ME, "smtpd qmtpd qmqpd", "replaces [our.ip] in recipients"),

@@ -2,18 +2,20 @@
 
     user@domain     the last @ counts
     user!domain     the first ! counts, when there is no @
-    user%domain     the first % counts, when there is neither
+    user%domain     the first % counts, when there is neither; then the first : and the first /
     user            of the domain of the address that the client connected to: control/popdomains, or, when
                     control/virtualdomains has a single domain, of that
+
+Where there is no such user the name may be an old one that people still log in with: store/loginaliases.
 """
 
 import errno
 
 from vqmail import codes
-from vqmail.store import control, rewrite, virtual
+from vqmail.store import aliasdomain, control, loginaliases, rewrite, virtual
 from vqmail.unix import calls
 
-OTHERS = (b"!", b"%")
+OTHERS = (b"!", b"%", b":", b"/")          # of tpop3d, vpopmail and VMailMgr; no user's name has one of the last two
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
@@ -43,10 +45,21 @@ def default_domain(address: bytes) -> bytes:
     return domains[0] if len(domains) == 1 else b""
 
 
+def who(name: bytes, address: bytes) -> "tuple[virtual.User, bytes, bytes] | None":
+    """(user, stored password, domain) of the login `name`, be it an old one; None if there is no such user."""
+    user, domain = split(name, address)
+    found = find(user, domain)
+    if found is None:
+        user, domain = loginaliases.real(name, user, domain)
+        found = find(user, domain)
+    return None if found is None else (*found, domain)
+
+
 def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
     """(user, stored password) of a virtual user; None if there is no such user or domain.  TryLater on trouble."""
     if not domain or not virtual.usable_domain(domain):
         return None
+    domain = aliasdomain.real(domain)
     text = virtual.domain_directory(domain) + virtual.TEXT
     try:
         calls.stat(text)

@@ -8,6 +8,8 @@ import errno
 import stat
 
 from vqmail.formats import maildirname, wire
+from vqmail.formats import quota as quotas
+from vqmail.store import quota
 from vqmail.unix import calls, durable, fd
 
 TYPE_CHECKING = False
@@ -58,15 +60,23 @@ class Mailbox:
         """
         failures = []
         changed = set()
+        gone: list[tuple[bytes, int]] = []
         for index in sorted(deleted):
             try:
+                size = self._size(index)
                 self._try(index, calls.unlink)
             except FileNotFoundError:
                 continue                        # somebody else did what we were asked to do
             except OSError as error:
                 failures.append(error)
             else:
-                changed.add(self._files[self._names[index]][:len(NEW)])
+                path = self._files[self._names[index]]
+                changed.add(path[:len(NEW)])
+                gone.append((path[len(NEW):], size))
+        try:
+            quota.note_removed(self._path, gone)
+        except OSError as error:
+            failures.append(error)
         for folder in changed:
             try:
                 durable.sync_dir(self._path + folder)
@@ -132,6 +142,15 @@ class Mailbox:
         except OSError:
             return 0                            # whoever asks for it is told
         return count.octets
+
+    def _size(self, index: int) -> int:
+        """The size of the message's file."""
+        told = quotas.size_in_name(self._names[index])
+        if told is None:
+            sizes = []
+            self._try(index, lambda path: sizes.append(calls.lstat(path).st_size))
+            told = sizes[0]
+        return told
 
     def _see(self, path: bytes) -> None:
         name = path.removeprefix(NEW)

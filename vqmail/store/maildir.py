@@ -9,7 +9,7 @@ from vqmail.unix import calls, durable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 ATTEMPTS = 10                   # names tried
 FOLDERS = (b"tmp", b"new", b"cur")
@@ -25,8 +25,11 @@ class Undelivered(codes.TryLater):
         self.number = number
 
 
-def deliver(directory: bytes, parts: "Iterable[bytes]") -> None:
-    """Make one message of `parts` and return when it is in `directory`/new for good.  Undelivered otherwise."""
+def deliver(directory: bytes, parts: "Iterable[bytes]", ask: "Callable[[int], object] | None" = None) -> None:
+    """Make one message of `parts` and return when it is in `directory`/new for good.  Undelivered otherwise.
+
+    `ask`, if given, is told its size before it gets there, and may raise what it likes to prevent that.
+    """
     directory = directory.rstrip(b"/") or b"/"
     new = directory + b"/new"
     now = time.time_ns()
@@ -39,6 +42,8 @@ def deliver(directory: bytes, parts: "Iterable[bytes]") -> None:
             for part in parts:
                 draft.write(part)
                 count.add(part)
+            if ask is not None:
+                ask(count.size)
             step = "fsync"
             draft.seal()
             step = "link"

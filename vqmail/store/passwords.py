@@ -1,18 +1,23 @@
 """Is this the password?  A "no" costs as much for a user whom there is not as for one whom there is.
 
-Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...), and {CLEAR}secret or {PLAIN}secret for those who want
-APOP.  What is empty, or begins with * or !, or is just an x, is no password: nobody gets in.
+Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...); {CLEAR}secret or {PLAIN}secret for those who want APOP;
+{PLAIN-MD5} and 32 hex digits, for those who had it elsewhere.  What is empty, or begins with * or !, or is just an x,
+is no password: nobody gets in.
 """
 
 import errno
 
 from vqmail import codes
 
+SALT = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# yescrypt with 2 MiB costs a login as much time as $6$ does, and so as NOBODY; the best that the system knows is b""
+SCHEMES = {b"": b"", b"yescrypt": b"$y$j85$", b"sha512": b"$6$", b"clear": b""}
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLEAR = (b"{CLEAR}", b"{PLAIN}")
+MD5 = b"{PLAIN-MD5}"
 LOCKED = (b"*", b"!")
 # the hash of no password anybody has: what an unknown user's attempt is compared with
 NOBODY = b"$6$vqmailnobodyhere$" + b"." * 86
@@ -28,6 +33,8 @@ def verify(secret: bytes, stored: "bytes | None", timestamp: bytes) -> bool:
         stored = b""
     if stored.startswith(CLEAR):
         right = _is_clear(secret, stored.partition(b"}")[2], timestamp)
+    elif stored.startswith(MD5):
+        right = _same(_md5(secret), stored[len(MD5):].lower())
     else:
         right = bool(stored) and _same(_crypt(secret, stored), stored)
     if not right and not stored.startswith(SLOW):
@@ -38,11 +45,29 @@ def verify(secret: bytes, stored: "bytes | None", timestamp: bytes) -> bool:
 def _is_clear(secret: bytes, clear: bytes, timestamp: bytes) -> bool:
     if not clear:
         return False
-    from _md5 import md5  # APOP's (RFC 1939 7); hashlib would cost 4 ms
-
-    digest = bytes(md5(timestamp + clear, usedforsecurity=False).hexdigest(), "ascii")
+    digest = _md5(timestamp + clear)            # RFC 1939 7
     # without a challenge the digest would be one for ever
     return _same(secret, clear) or (bool(timestamp) and _same(secret, digest))
+
+
+def _md5(data: bytes) -> bytes:
+    from _md5 import md5  # for APOP and old stored forms only; hashlib would cost 4 ms
+
+    return bytes(md5(data, usedforsecurity=False).hexdigest(), "ascii")
+
+
+def is_possible(stored: bytes) -> bool:
+    """Whether a login can be compared with `stored`, or it is one that nobody gets in with.  False for a hash that was
+    cut, or is a password in clear by mistake: what is made with it as a salt has another length.
+    """
+    if stored.startswith((*LOCKED, *CLEAR)):
+        return True
+    if stored.startswith(MD5):
+        return len(stored) == len(MD5) + 32 and not stored[len(MD5):].strip(b"0123456789abcdefABCDEF")
+    try:
+        return len(_crypt(b"-", stored)) == len(stored)
+    except (codes.TryLater, UnicodeDecodeError):
+        return False
 
 
 def load() -> None:
@@ -95,7 +120,11 @@ def _hash_8_bit(crypt: "Callable[[str, str], str]", secret: bytes, salt: bytes) 
     return hashed or b""
 
 
-def hashed(secret: bytes, random: bytes) -> bytes:
-    """What to store for `secret`: crypt(3)'s $6$, which every system knows.  `random` is 16 random bytes."""
-    alphabet = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    return _crypt(secret, b"$6$" + bytes(alphabet[each % 64] for each in random))
+def hashed(secret: bytes, random: bytes, scheme: bytes = b"") -> bytes:
+    """What to store for `secret`, by one of SCHEMES.  `random` is at least 16 random bytes."""
+    if scheme == b"clear":
+        return CLEAR[0] + secret
+    if not scheme:
+        scheme = b"yescrypt" if _hash(b"", b"%s%s$" % (SCHEMES[b"yescrypt"], SALT[:16])) else b"sha512"
+    length = 20 if scheme == b"yescrypt" else 16
+    return _crypt(secret, SCHEMES[scheme] + bytes(SALT[each % 64] for each in random[:length]))

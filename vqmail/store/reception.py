@@ -7,7 +7,7 @@ import time
 
 from vqmail import codes
 from vqmail.formats import controlfile, date822, envelope, header, objection
-from vqmail.store import control, rcpthosts, resolver, submit
+from vqmail.store import control, quotaquestion, rcpthosts, resolver, submit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 FILES = (b"me", b"localiphost", b"databytes", b"badmailfrom", b"rcpthosts")         # what Settings are made of
 
+OBJECTIONS = {resolver.NOBODY: objection.NO_MAILBOX, resolver.SUSPENDED: objection.SUSPENDED}
+
 HOPS_LIMIT = 100
+LIMITED = 1000                  # recipients with a quota that are remembered until the message is there
 HEADER_LIMIT = 1 << 18          # bytes looked through for hops: they are on top
 
 
@@ -32,6 +35,7 @@ class Settings:
         self.databytes = control.number(b"databytes")
         self.badmailfrom = frozenset(control.entries(b"badmailfrom") or ())
         self.rcpthosts = rcpthosts.RcptHosts()
+        self.quota = quotaquestion.Asker()
 
     def close(self) -> None:
         """Let go of the tables that were looked into."""
@@ -51,6 +55,7 @@ class Client:
         limit = controlfile.number(env.get(b"DATABYTES", b""))
         self.limit = settings.databytes if limit is None else limit
         self.may_send = self._relay is not None or not settings.rcpthosts.missing
+        self._limited: dict[bytes, resolver.Fate] = {}
 
     def recipient(self, address: bytes) -> bytes:
         """`address` as it will be queued: user@[our.ip] is at localiphost, and RELAYCLIENT is appended.
@@ -62,8 +67,11 @@ class Client:
             address = local + b"@" + self._settings.localiphost
         return address + (self._relay or b"")
 
-    def objection(self, sender: bytes, recipient: bytes) -> bytes:
-        """Why mail from `sender` is not accepted for `recipient`, or b"".  TryLater if that cannot be told now."""
+    def objection(self, sender: bytes, recipient: bytes, size: int = 0) -> bytes:
+        """Why mail from `sender` is not accepted for `recipient`, or b"".  TryLater if that cannot be told now.
+
+        `size` is what the message will have or has, 0 if that is not known.
+        """
         _, at, host = sender.lower().rpartition(b"@")
         refused = self._settings.badmailfrom
         if refused and (sender.lower() in refused or (at and at + host in refused)):
@@ -76,7 +84,36 @@ class Client:
         if fate.kind == resolver.REMOTE and self._relay is None and not fate.stored.startswith(recipient):
             # percenthack made another address of it: user%elsewhere@here must not get through
             return b"" if self._settings.rcpthosts.accept(fate.stored) else objection.NO_GATEWAY
-        return objection.NO_MAILBOX if fate.kind == resolver.NOBODY else b""
+        if fate.kind == resolver.MAILBOX and fate.user is not None and fate.user.quota:
+            return self._full(recipient, fate, size)
+        if fate.kind == resolver.MOVED and fate.verdict is not None:
+            return objection.MOVED + fate.verdict.target
+        return OBJECTIONS.get(fate.kind, b"")
+
+    def too_much(self, recipients: "list[bytes]", size: int) -> bytes:
+        """Why a message of `size` bytes is not accepted although its `recipients` were, or b"": one answer is for all
+        of them, so it is not refused while one of them can get it."""
+        limited, self._limited = self._limited, {}
+        found = b""
+        for each in recipients:
+            if each not in limited:
+                return b""
+            found = self._full(each, limited[each], size)
+            if not found:
+                break
+        self._limited = {}
+        return found
+
+    def _full(self, recipient: bytes, fate: "resolver.Fate", size: int) -> bytes:
+        """OVER_QUOTA, or FULL_FOR_NOW where the domain wants that; b"" if it fits, or nobody can tell."""
+        if fate.user is None or fate.verdict is None or fate.user.dotqmail != b"no":
+            return b""                          # with a .qmail it need not go to the mailbox
+        if self._settings.quota.fits(fate.verdict.domain, fate.user, max(size, 1)):
+            if len(self._limited) < LIMITED:
+                self._limited[recipient] = fate
+            return b""
+        settings = fate.verdict.settings
+        return objection.FULL_FOR_NOW if settings and settings.overquota == b"defer" else objection.OVER_QUOTA
 
     def close(self) -> None:
         """Let go of the tables that were looked into."""

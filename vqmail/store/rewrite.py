@@ -24,12 +24,14 @@ class Rules:
         self._percent = frozenset(control.entries(b"percenthack") or ())
         self._virtual = control.mapping(b"virtualdomains")
 
-    def rewrite(self, address: bytes) -> "tuple[int, bytes]":
-        """(LOCAL or REMOTE, the address as it is delivered)."""
+    def rewrite(self, address: bytes, steps: "list[tuple[bytes, bytes]] | None" = None) -> "tuple[int, bytes]":
+        """(LOCAL or REMOTE, the address as it is delivered).  `steps` are told what was decided by which file."""
         local, at, domain = address.rpartition(b"@")
         if not at:
             local, domain = address, self._no_host
             address = local + b"@" + domain
+            if steps is not None:
+                steps.append((b"control/envnoathost", b"makes it %s" % address))
         domain = domain.lower()
         if domain in self._percent:
             while domain in self._percent and b"%" in local:
@@ -37,30 +39,43 @@ class Rules:
                 address = local + b"@" + domain
                 domain = domain.lower()
             domain = domain.rpartition(b"@")[2]
-        if domain in self._locals:
+            if steps is not None:
+                steps.append((b"control/percenthack", b"makes it %s" % address))
+        is_local = domain in self._locals
+        if steps is not None:
+            steps.append((b"control/locals", b"%s %s" % (b"has" if is_local else b"does not have", domain)))
+        if is_local:
             return LOCAL, address
-        prefix = self.prefix(address, domain)
-        if prefix:
-            return LOCAL, prefix + b"-" + address
-        return REMOTE, address
+        key = self._key(address, domain)
+        prefix = b"" if key is None else self._virtual[key]
+        if steps is not None:
+            steps.append((b"control/virtualdomains", b"does not have %s: it goes out" % domain if key is None else
+                          b"%s:%s makes it %s-%s" % (key, prefix, prefix, address) if prefix else
+                          b"%s: has no prefix: it goes out" % key))
+        return (LOCAL, prefix + b"-" + address) if prefix else (REMOTE, address)
 
     def prefix(self, address: bytes, domain: bytes) -> bytes:
         """What virtualdomains says of `address`, whose domain is `domain` in lower case; b"" if it is not virtual."""
+        key = self._key(address, domain)
+        return b"" if key is None else self._virtual[key]
+
+    def _key(self, address: bytes, domain: bytes) -> "bytes | None":
+        """Which line of virtualdomains decides."""
         virtual = self._virtual
         if not virtual:
-            return b""
+            return None
         address = address.lower()
         if address in virtual:
-            return virtual[address]
+            return address
         if domain in virtual:
-            return virtual[domain]
+            return domain
         place = domain.find(b".")
         while place >= 0:
             suffix = domain[place:]
             if suffix in virtual:
-                return virtual[suffix]
+                return suffix
             place = domain.find(b".", place + 1)
-        return virtual.get(b"", b"")
+        return b"" if b"" in virtual else None
 
     def owned_by(self, domain: bytes) -> bytes:
         """The prefix that all addresses of `domain` get which have no line of their own; b"" if it is not virtual."""

@@ -76,6 +76,10 @@ class Transfer:
         except (codes.Failure, OSError) as failure:
             self.log(reception.failure(failure))
 
+    def size(self) -> int:
+        """How long the message is so far."""
+        return self._message.size if self._message else 0
+
     def write(self, text: bytes) -> None:
         """Append to the message."""
         if self._message:

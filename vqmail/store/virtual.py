@@ -1,49 +1,69 @@
 """The virtual users of a domain (DESIGN D7).
 
     /virtual/DOMAIN/etc/passwd      what people edit: passwd(5) lines, homes relative to /virtual/DOMAIN
-    /virtual/DOMAIN/etc/users.cdb   compiled by vq-newu: name -> uid NUL gid NUL home; everybody may read it
+    /virtual/DOMAIN/etc/options     what they edit, too, if they want: quotas, limits, suspensions (formats/options)
+    /virtual/DOMAIN/etc/users.cdb   compiled by vq-newu of both; everybody may read it
+        name                        uid NUL gid NUL home NUL quota NUL suspended NUL dotqmail NUL moved
+        @                           the domain's options
     /virtual/DOMAIN/etc/passwd.cdb  compiled by vq-newu: name -> hash; only root, or the passwd file's owner
 
-Under the empty key a compiled file says which text it was made of: inode, size, time.  When the text is another one by
-now the compiled file is not believed: the text itself is read, by whoever may.
+Under the empty key a compiled file says which texts it was made of: inode, size, time.  When a text is another one by
+now the compiled file is not believed: the texts themselves are read, by whoever may.
 """
 
 import errno
-import stat
-import time
 
 from vqmail import codes
-from vqmail.formats import assign, passwd
+from vqmail.formats import assign, options, passwd
 from vqmail.record import Record
-from vqmail.store import cdb, control, rewrite, roles, users
-from vqmail.unix import calls, fd
+from vqmail.store import cdb, control, domainsettings, domaintext, rewrite, roles, users
+from vqmail.unix import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from posix import stat_result
+    from types import TracebackType
 
 ETC = b"/etc"
 TEXT = b"/etc/passwd"
+OPTIONS = b"/etc/options"
 USERS = b"/etc/users.cdb"
 HASHES = b"/etc/passwd.cdb"
-LIMIT = 256 << 20
-READING = calls.O_RDONLY | calls.O_CLOEXEC | calls.O_NONBLOCK        # a FIFO must not hold us
-TICK = 20_000_000               # nanoseconds; two changes of a file within that may bear the same time
+REMEDY = "%s has a broken record; remove it and run vq-newu"
 
 
 class User(Record):
-    """A virtual user.  `home` is relative to the domain's directory."""
+    """A virtual user.  `home` is relative to the domain's directory; `quota` is b"" if there is none; `suspended` says
+    what he may not do, of login, receive, send; `dotqmail` what a .qmail in his home may do: no, forwards, programs;
+    `moved` is his new address, b"" if he is here.
+    """
 
-    __slots__ = ("name", "uid", "gid", "home")
+    __slots__ = ("name", "uid", "gid", "home", "quota", "suspended", "dotqmail", "moved")
     name: bytes
     uid: int
     gid: int
     home: bytes
+    quota: bytes
+    suspended: "frozenset[bytes]"
+    dotqmail: bytes
+    moved: bytes
+
+    def __init__(self, name: bytes, uid: int, gid: int, home: bytes, quota: bytes = b"",
+                 suspended: "frozenset[bytes]" = frozenset(), dotqmail: bytes = b"no",
+                 moved: bytes = b"") -> None:
+        Record.__init__(self, name, uid, gid, home, quota, suspended, dotqmail, moved)
 
 
 class Stale(codes.TryLater):
     """The compiled file is older than the text, or out of our reach, and the text is not for us to read."""
+
+
+class Broken(ValueError):
+    """A text of a domain cannot be compiled.  `path` is the file; the words name the line and the remedy."""
+
+    def __init__(self, path: bytes, why: object) -> None:
+        ValueError.__init__(self, str(why))
+        self.path = path
 
 
 def root() -> bytes:
@@ -65,35 +85,109 @@ def usable_domain(domain: bytes) -> bool:
             and all(32 < each < 127 for each in domain))
 
 
-def find(domain: bytes, name: bytes) -> "User | None":
-    """The user `name` of `domain`, or None.  Stale, or TryLater on trouble."""
-    name = name.lower()
-    if not passwd.usable(name):
-        return None
-    directory = domain_directory(domain)
-    data, current = _compiled(directory, USERS, name)
-    if current:
+class Table:
+    """The users and the settings of one domain: one look at the disk for as many questions as you like.
+
+    Every call raises Stale, or TryLater on trouble.
+    """
+
+    def __init__(self, domain: bytes) -> None:
+        self._directory = domain_directory(domain)
+        self._options: dict[bytes, dict[bytes, bytes]] | None = None
+        self._entries: dict[bytes, passwd.Entry | None] = {}
+        self._reader = _compiled(self._directory, USERS, (TEXT, OPTIONS))
+
+    def __enter__(self) -> "Table":
+        return self
+
+    def __exit__(self, kind: "type[BaseException] | None", error: "BaseException | None",
+                 trace: "TracebackType | None") -> None:
+        self.close()
+
+    def user(self, name: bytes) -> "User | None":
+        """The user `name`, in any case of letters; None if there is none."""
+        name = name.lower()
+        if not passwd.usable(name) or name in (options.DOMAIN, options.EVERYBODY):
+            return None
+        if self._reader is None:
+            if name not in self._entries:
+                self.expect([name])
+            entry = self._entries[name]
+            return None if entry is None else User(name, entry.uid, entry.gid, entry.home,
+                                                   *domainsettings.of_user(self._texts(), name),
+                                                   domainsettings.moved(self._texts(), name))
+        data = _get(self._reader, name)
         if data is None:
             return None
-        fields = data.split(b"\0", 2)
-        if len(fields) != 3 or not assign.is_id(fields[0]) or not assign.is_id(fields[1]):
-            raise codes.TryLater("%s has a broken record; remove it and run vq-newu" % _shown(directory + USERS))
-        return User(name, int(fields[0]), int(fields[1]), fields[2])
-    entry = _in_text(directory, name)
-    return None if entry is None else User(name, entry.uid, entry.gid, entry.home)
+        uid, gid, home, quota, suspended, dotqmail, moved = [*data.split(b"\0"), *[b""] * 7][:7]
+        if not assign.is_id(uid) or not assign.is_id(gid) or not home:
+            raise codes.TryLater(REMEDY % _shown(self._directory + USERS))
+        return User(name, int(uid), int(gid), home, quota, options.words(suspended), dotqmail or b"no", moved)
+
+    def expect(self, names: "list[bytes]") -> None:
+        """Whom user() is going to be asked for, in lower case: one reading of the text is enough for all of them."""
+        if self._reader is None:
+            self._entries = _in_text(self._directory, names)
+
+    def settings(self) -> domainsettings.Settings:
+        """What holds for the whole domain."""
+        if self._reader is None:
+            return domainsettings.of_domain(self._texts().get(options.DOMAIN, {}))
+        data = _get(self._reader, options.DOMAIN)
+        try:
+            values = options.parse([options.DOMAIN + b":" + data])[options.DOMAIN] if data else {}
+        except ValueError:
+            raise codes.TryLater(REMEDY % _shown(self._directory + USERS)) from None
+        return domainsettings.of_domain(values)
+
+    def close(self) -> None:
+        """Let go of the compiled file."""
+        if self._reader is not None:
+            self._reader.close()
+
+    def _texts(self) -> "dict[bytes, dict[bytes, bytes]]":
+        if self._options is None:
+            path = self._directory + OPTIONS
+            try:
+                self._options = domaintext.read_options(path)
+            except PermissionError:
+                raise _stale(path) from None
+            except OSError as error:
+                raise codes.TryLater("cannot read %s: %s" % (_shown(path), error.strerror)) from None
+            except ValueError as error:
+                raise codes.TryLater("%s: %s" % (_shown(path), error)) from None
+        return self._options
+
+
+def find(domain: bytes, name: bytes) -> "User | None":
+    """The user `name` of `domain`, or None.  Stale, or TryLater on trouble."""
+    domain_directory(domain)
+    if not passwd.usable(name):
+        return None
+    with Table(domain) as table:
+        return table.user(name)
+
+
+def settings(domain: bytes) -> domainsettings.Settings:
+    """What holds for the whole of `domain`.  Stale, or TryLater on trouble."""
+    with Table(domain) as table:
+        return table.settings()
 
 
 def password_hash(domain: bytes, name: bytes) -> "bytes | None":
     """The hash of `name`'s password, or None if there is no such user.  TryLater on trouble."""
     name = name.lower()
+    directory = domain_directory(domain)
     if not passwd.usable(name):
         return None
-    directory = domain_directory(domain)
-    data, current = _compiled(directory, HASHES, name)
-    if current:
-        return data
-    entry = _in_text(directory, name)
-    return None if entry is None else entry.password
+    reader = _compiled(directory, HASHES, (TEXT,))
+    if reader is None:
+        entry = _in_text(directory, [name])[name]
+        return None if entry is None else entry.password
+    try:
+        return _get(reader, name)
+    finally:
+        reader.close()
 
 
 def owner(domain: bytes, rules: rewrite.Rules) -> "users.Owner | None":
@@ -148,34 +242,54 @@ def home_directory(domain: bytes, user: User) -> bytes:
 
 
 def compile_domain(domain: bytes) -> bool:
-    """Compile the users of `domain` if their text changed; whether it did.
+    """Compile the users of `domain` if a text of it changed; whether one did.
 
-    ValueError, with line number and remedy, if a line is broken; the compiled files stay what they were.
+    Broken, with file, line and remedy, if a line is; the compiled files stay what they were.
 
     The directory may belong to the domain's owner, and we may be root: no link is followed in it.
     """
     directory = domain_directory(domain)
     etc = calls.open(directory + ETC, calls.O_RDONLY | calls.O_DIRECTORY | calls.O_NOFOLLOW | calls.O_CLOEXEC)
-    number = -1
+    number = further = -1
     try:
-        number = calls.open(TEXT.removeprefix(ETC + b"/"), READING | calls.O_NOFOLLOW, dir_fd=etc)
-        text = _at_rest(number)
-        if not stat.S_ISREG(text.st_mode):
-            raise ValueError("it is not a file")
+        number = calls.open(TEXT.removeprefix(ETC + b"/"), domaintext.READING | calls.O_NOFOLLOW, dir_fd=etc)
+        text = domaintext.at_rest(number)
+        try:
+            further = calls.open(OPTIONS.removeprefix(ETC + b"/"), domaintext.READING | calls.O_NOFOLLOW, dir_fd=etc)
+        except FileNotFoundError:               # most domains have none
+            pass
+        except OSError as error:
+            raise Broken(directory + OPTIONS, error.strerror) from None
+        more = domaintext.at_rest(further) if further >= 0 else None
         inside = b"/proc/self/fd/%d" % etc
         users_cdb, hashes_cdb = (inside + each.removeprefix(ETC) for each in (USERS, HASHES))
-        identity = _mark(text)
-        if _made_of(users_cdb) == identity == _made_of(hashes_cdb):
+        of_both, of_text = domaintext.mark(text, more), domaintext.mark(text)
+        if _made_of(users_cdb) == of_both and _made_of(hashes_cdb) == of_text:
             return False
-        least = max(control.number(b"minuid"), 1)
-        for path, records, mode in (hashes_cdb, _hashes, 0o600), (users_cdb, _homes, 0o644):
-            entries = passwd.entries(_lines(number), least)
-            cdb.make(path, records(identity, entries), mode, (text.st_uid, text.st_gid))
+        chosen = _options(directory, further)
+        owner_of_text = (text.st_uid, text.st_gid)
+        if _made_of(hashes_cdb) != of_text:
+            cdb.make(hashes_cdb, _hashes(of_text, _entries(directory, number)), 0o600, owner_of_text)
+        cdb.make(users_cdb, _homes(of_both, _entries(directory, number), chosen), 0o644, owner_of_text)
     finally:
-        calls.close(etc)
-        if number >= 0:
-            calls.close(number)
+        for each in (etc, number, further):
+            if each >= 0:
+                calls.close(each)
     return True
+
+
+def _entries(directory: bytes, number: int) -> "Iterator[passwd.Entry]":
+    try:
+        yield from passwd.entries(domaintext.lines(number), max(control.number(b"minuid"), 1))
+    except ValueError as error:
+        raise Broken(directory + TEXT, error) from None
+
+
+def _options(directory: bytes, number: int) -> "dict[bytes, dict[bytes, bytes]]":
+    try:
+        return options.parse(domaintext.lines(number)) if number >= 0 else {}
+    except ValueError as error:
+        raise Broken(directory + OPTIONS, error) from None
 
 
 def _hashes(identity: bytes, entries: "Iterable[passwd.Entry]") -> "Iterator[tuple[bytes, bytes]]":
@@ -184,66 +298,67 @@ def _hashes(identity: bytes, entries: "Iterable[passwd.Entry]") -> "Iterator[tup
         yield each.name, each.password
 
 
-def _homes(identity: bytes, entries: "Iterable[passwd.Entry]") -> "Iterator[tuple[bytes, bytes]]":
+def _homes(identity: bytes, entries: "Iterable[passwd.Entry]",
+           chosen: "dict[bytes, dict[bytes, bytes]]") -> "Iterator[tuple[bytes, bytes]]":
     yield b"", identity
+    of_domain = options.line(options.DOMAIN, chosen.get(options.DOMAIN, {})).partition(b":")[2]
+    if of_domain:
+        yield options.DOMAIN, of_domain
     for each in entries:
-        yield each.name, b"%d\0%d\0%s" % (each.uid, each.gid, each.home)
+        quota, suspended, dotqmail = domainsettings.of_user(chosen, each.name)
+        allowed = b"\0".join((quota, b",".join(sorted(suspended)), dotqmail if dotqmail != b"no" else b"",
+                               domainsettings.moved(chosen, each.name)))
+        # most users have no options; what then ends the record says nothing
+        yield each.name, (b"%d\0%d\0%s\0" % (each.uid, each.gid, each.home) + allowed).rstrip(b"\0")
 
 
-def _lines(number: int) -> "Iterator[bytes]":
-    """The lines of a text.  ValueError if it cannot be whole: somebody is writing it just now."""
-    size = calls.fstat(number).st_size
-    if size == 0:
-        raise ValueError("it is empty; is somebody writing it? a domain without users has a line with just a # there")
-    if size > LIMIT:
-        raise ValueError("it has more than %d bytes" % LIMIT)
-    if calls.pread(number, 1, size - 1) != b"\n":
-        raise ValueError("its last line has no end; is somebody writing it? add a newline")
-    return fd.lines(number)
-
-
-def _at_rest(number: int) -> "stat_result":
-    """What fstat says, once the next change of the file is sure to bear another time."""
-    while True:
-        found = calls.fstat(number)
-        age = time.time_ns() - found.st_mtime_ns
-        if not 0 <= age < TICK:
-            return found
-        time.sleep((TICK - age) / 1e9)
-
-
-def _compiled(directory: bytes, kind: bytes, name: bytes) -> "tuple[bytes | None, bool]":
-    """(data of `name`, whether the compiled file is of the text that is there now)."""
+def _compiled(directory: bytes, kind: bytes, texts: "tuple[bytes, ...]") -> "cdb.Reader | None":
+    """The compiled file, open, if it is of the texts that are there now."""
     try:
-        text = _mark(calls.stat(directory + TEXT))
+        now = domaintext.mark(calls.stat(directory + TEXT), *(
+            domaintext.stat_options(directory + each) for each in texts[1:]))
     except OSError as error:
         kind_of = Stale if error.errno == errno.EACCES else codes.TryLater
         raise kind_of("cannot look at %s: %s" % (_shown(directory + TEXT), error.strerror)) from None
+    reader = None
     try:
-        with cdb.Reader(directory + kind) as reader:
-            if reader.get(b"") != text:
-                return None, False
-            return reader.get(name), True
+        reader = cdb.Reader(directory + kind)
+        if reader.get(b"") == now:
+            found, reader = reader, None
+            return found
     except (FileNotFoundError, PermissionError):
-        return None, False
+        pass
     except OSError as error:
         raise codes.TryLater("cannot read %s: %s" % (_shown(directory + kind), error.strerror)) from None
     except ValueError as error:
         raise codes.TryLater("%s: remove it and run vq-newu" % error) from None
+    finally:
+        if reader is not None:
+            reader.close()
+    return None
 
 
-def _in_text(directory: bytes, name: bytes) -> "passwd.Entry | None":
+def _get(reader: cdb.Reader, key: bytes) -> "bytes | None":
+    try:
+        return reader.get(key)
+    except OSError as error:
+        raise codes.TryLater("cannot read a compiled file: %s" % error.strerror) from None
+    except ValueError as error:
+        raise codes.TryLater("%s: remove it and run vq-newu" % error) from None
+
+
+def _in_text(directory: bytes, names: "list[bytes]") -> "dict[bytes, passwd.Entry | None]":
     path = directory + TEXT
     number = -1
     try:
-        number = calls.open(path, READING)
-        found = None
-        for entry in passwd.entries(_lines(number)):
-            if entry.name == name:
-                found = entry
+        number = calls.open(path, domaintext.READING)
+        found: dict[bytes, passwd.Entry | None] = dict.fromkeys(names)
+        for entry in passwd.entries(domaintext.lines(number)):
+            if entry.name in found:
+                found[entry.name] = entry
         return found
     except PermissionError:
-        raise Stale("%s changed since vq-newu compiled it: run vq-newu" % _shown(path)) from None
+        raise _stale(path) from None
     except OSError as error:
         raise codes.TryLater("cannot read %s: %s" % (_shown(path), error.strerror)) from None
     except ValueError as error:
@@ -253,16 +368,15 @@ def _in_text(directory: bytes, name: bytes) -> "passwd.Entry | None":
             calls.close(number)
 
 
+def _stale(path: bytes) -> Stale:
+    return Stale("%s changed since vq-newu compiled it: run vq-newu" % _shown(path))
+
+
 def _made_of(path: bytes) -> "bytes | None":
     try:
         return cdb.find(path, b"")
     except (OSError, ValueError):
         return None
-
-
-def _mark(found: "stat_result") -> bytes:
-    # no device number: after a restart that is another one on many a file system
-    return b"%d %d %d" % (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _shown(text: bytes) -> str:

@@ -72,6 +72,7 @@ from posix import (  # noqa: F401  (the whole point of this module is to name th
     setresuid,
     setsid,
     stat,
+    symlink,
     umask,
     uname,
     unlink,

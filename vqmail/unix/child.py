@@ -79,6 +79,15 @@ def wait(pid: int) -> int:
     return code_of(status)
 
 
+def hang_up(pid: int) -> bool:
+    """Send HUP to a process; False if it is gone."""
+    try:
+        calls.kill(pid, _signal.SIGHUP)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def code_of(status: int) -> int:
     """A wait status as an exit code, or minus a signal."""
     return -(status & 127) if status & 127 else status >> 8

@@ -146,6 +146,15 @@ def rename(old: bytes, new: bytes) -> None:
     calls.rename(old, new)
 
 
+def remove(path: bytes) -> None:
+    """Take the name `path` away; absent is fine.  Returns when it is gone for good."""
+    try:
+        calls.unlink(path)
+    except FileNotFoundError:
+        return
+    sync_dir(path.rpartition(b"/")[0] or b"/")
+
+
 def replace(path: bytes, data: bytes, mode: int) -> None:
     """Put a file with `data` in the place of `path`: readers see the old file or the new one, never a mixture.
 

@@ -38,9 +38,10 @@ def accept_from_afar(listener: "socket") -> "tuple[int, tuple[str, int]]":
     return number, address
 
 
-def connect(path: bytes) -> "socket":
-    """A connection to the service at `path`; OSError if there is none."""
+def connect(path: bytes, seconds: "float | None" = None) -> "socket":
+    """A connection to the service at `path`; OSError if there is none, or if anything of it takes `seconds`."""
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    sock.settimeout(seconds)
     try:
         sock.connect(path)
     except BaseException:

@@ -8,10 +8,13 @@ if TYPE_CHECKING:
 
 
 def parse(text: str, argv: "list[bytes]") -> "dict[str, Any]":
-    """The arguments as docopt finds them by the usage `text`.  GiveUp with that text if they do not fit."""
+    """The arguments as docopt finds them by the usage `text`.  GiveUp, with the best of its lines, if they do not fit."""
     import docopt                               # and re with it: half of a start's time
 
+    words = [each.decode("utf-8", "surrogateescape") for each in argv[1:]]
     try:
-        return docopt.docopt(text, [each.decode("utf-8", "replace") for each in argv[1:]], default_help=False)
+        return docopt.docopt(text, words, default_help=False)
     except docopt.DocoptExit:
-        raise codes.GiveUp(text.replace("\n      ", ",")) from None
+        lines = [each.strip() for each in text.partition(":")[2].split("\n") if each.strip()]
+        fitting = [each for each in lines if each.split()[1:2] == words[:1]]
+        raise codes.GiveUp("usage: " + "; ".join(fitting or lines)) from None

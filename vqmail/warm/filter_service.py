@@ -2,13 +2,15 @@
 
 It is asked by the owner of a domain, whose vq-local ran `| virtmailfilter`.  It serves a caller only for the
 domains whose owner the caller is, as the kernel knows him; it never opens the message.
+
+vq-smtpd asks it, too, whether a message fits into a mailbox; a process of that user looks.
 """
 
 import _signal
 
 from vqmail import codes
 from vqmail.formats import job
-from vqmail.store import desk
+from vqmail.store import desk, quotaquestion
 from vqmail.unix import calls, log, loop, sockets
 from vqmail.warm import pool
 
@@ -79,6 +81,9 @@ class Service:
         try:
             packet, descriptors = sockets.receive(sock)
             argv, env, targets = job.decode(packet)
+            if argv[0] == quotaquestion.ARGUMENT and not descriptors:
+                self._look(sock, argv)
+                return
             if b",".join(targets) != TARGETS or len(descriptors) != 3:
                 raise ValueError("three descriptors belong to a delivery")
         except (OSError, ValueError) as error:
@@ -86,26 +91,53 @@ class Service:
             self._answer(sock, codes.TEMPORARY, b"virtmailfilter service does not understand: %s"
                          % str(error).encode())
             return
-        self._deliver(sock, env, descriptors)
+        self._deliver(sock, argv, env, descriptors)
 
-    def _deliver(self, sock: "socket", env: "Env", descriptors: "list[int]") -> None:
+    def _deliver(self, sock: "socket", argv: "list[bytes]", env: "Env", descriptors: "list[int]") -> None:
         try:
-            plan = self._desk.plan(env, sockets.peer(sock)[1])
+            plan = self._desk.plan(env, sockets.peer(sock)[1], argv[1] if len(argv) > 1 else None)
         except codes.Failure as failure:
             _close(descriptors)
             self._answer(sock, failure.code, str(failure).encode("utf-8", "surrogateescape"))
             return
+        if not isinstance(plan, desk.Plan):
+            _close(descriptors)
+            if isinstance(plan, desk.Deleted):
+                self._answer(sock, codes.OK, plan.why)
+            else:
+                self._tell(sock, desk.encode(plan))
+            return
+        self._run(sock, plan, descriptors, TARGETS + b",")
+
+    def _look(self, sock: "socket", argv: "list[bytes]") -> None:
+        """Answer whether something fits."""
+        try:
+            if not quotaquestion.may_ask(sockets.peer(sock)[1]):
+                raise codes.TryLater("uid %d may not ask how full mailboxes are" % sockets.peer(sock)[1])
+            plan = quotaquestion.plan(argv)
+        except codes.Failure as failure:
+            self._answer(sock, codes.TEMPORARY, str(failure).encode("utf-8", "surrogateescape"))
+            return
+        if plan is None:
+            self._answer(sock, codes.OK, b"")
+            return
+        self._run(sock, plan, [], b"")
+
+    def _run(self, sock: "socket", plan: desk.Plan, descriptors: "list[int]", targets: bytes) -> None:
         directory = calls.open(plan.directory, calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC)
-        self._pool.submit((plan.uid, plan.gid), job.encode(plan.argv, plan.env, TARGETS + b"," + job.DIRECTORY),
+        self._pool.submit((plan.uid, plan.gid), job.encode(plan.argv, plan.env, targets + job.DIRECTORY),
                           [*descriptors, directory], lambda code: self._answer(sock, code, b""))
 
     def _answer(self, sock: "socket", code: int, text: bytes) -> None:
         if text:
             log.line(b"virtmailfilter", text)
+        self._tell(sock, b"%d %s" % (code if code >= 0 else codes.TEMPORARY, text))
+
+    def _tell(self, sock: "socket", answer: bytes) -> None:
         try:
-            sockets.send(sock, b"%d %s" % (code if code >= 0 else codes.TEMPORARY, text))
+            sockets.send(sock, answer)
         except OSError:                         # the caller did not wait
-            log.line(b"virtmailfilter", "nobody waits for the answer %d" % code)
+            log.line(b"virtmailfilter", b"nobody waits for the answer %s" % answer)
         sock.close()
         if self._clients == CLIENTS and not self._leaving:
             self._loop.watch(self._listener.fileno(), self._accept)

@@ -1,8 +1,9 @@
 """The programs that run warm: command name to main."""
 
+from vqmail.faces import vdelivermail
 from vqmail.prog import (
     bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd,
-    virtmaildelivery, virtmailfilter)
+    virtmaildelivery, virtmailfilter, virtmailquota)
 from vqmail.store import passwords
 
 TYPE_CHECKING = False
@@ -16,6 +17,8 @@ def programs() -> "dict[bytes, Main]":
         b"vq-local": local.main,
         b"virtmailfilter": virtmailfilter.main,
         b"virtmaildelivery": virtmaildelivery.main,
+        b"virtmailquota": virtmailquota.main,
+        b"vdelivermail": vdelivermail.main,
         b"forward": forward.main,
         b"condredirect": condredirect.main,
         b"except": except_.main,

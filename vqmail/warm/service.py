@@ -2,6 +2,7 @@
 
 SYNOPSIS    vq-service queue
             vq-service virtmailfilter
+            vq-service admin
 
 WRITES      2   the log
 
@@ -9,6 +10,7 @@ Listens on a local socket in run/ and does what the command of the same name is 
 
     queue           vq-queue: puts messages into the queue, many with one flush of the disk
     virtmailfilter  looks up a virtual user and delivers under the user's own uid
+    admin           vq-domain, vq-user, vq-alias, vq-passwd: for the owners of domains, limited to their own
 
 Who the caller is comes from the kernel, not from the caller.  While a service is down its command
 fails for now, and nothing is lost.
@@ -16,14 +18,14 @@ fails for now, and nothing is lost.
 Ends after TERM, and to be started again when setup has renewed the library; callers that are
 connected then are served on.
 
-FILES       run/queue/socket, run/virtmailfilter/socket
+FILES       run/queue/socket, run/virtmailfilter/socket, run/admin/socket
 
 EXIT        0   stopped by TERM, or the library was renewed
             100 wrong usage
             111 cannot start; one of its processes died
 
 RUNS AS     root; queue becomes the queue's owner at once, virtmailfilter becomes each user in a
-            process of its own
+            process of its own, admin stays root
 """
 
 import _signal
@@ -31,7 +33,7 @@ import gc
 
 from vqmail import codes
 from vqmail.unix import calls, chain, log
-from vqmail.warm import filter_service, queue_service, registry, stale
+from vqmail.warm import admin_service, filter_service, queue_service, registry, stale
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ LOOK = 5                        # seconds between two looks at the library
 SERVICES = {
     b"queue": (queue_service.listen, queue_service.serve, queue_service.PROCESSES),
     b"virtmailfilter": (filter_service.listen, filter_service.serve, 1),
+    b"admin": (admin_service.listen, admin_service.serve, 1),
 }
 
 

@@ -41,7 +41,7 @@ class Queue:
     def recipient(self, address: bytes) -> bytes:
         return address
 
-    def objection(self, sender: bytes, recipient: bytes) -> bytes:
+    def objection(self, sender: bytes, recipient: bytes, size: int = 0) -> bytes:
         return objection.NO_GATEWAY if sender and recipient.endswith(b"z") else b""
 
     def close(self) -> None:

@@ -27,4 +27,11 @@ def test_letter(said: bytes, expected: bytes) -> None:
 
 
 def test_there_are_words_for_each_objection() -> None:
-    assert set(reply.OBJECTIONS) == {value for name, value in vars(objection).items() if name.isupper()}
+    assert {*reply.OBJECTIONS, objection.MOVED} == {value for name, value in vars(objection).items() if name.isupper()}
+
+
+def test_who_has_moved_is_told_with_the_address_and_no_more() -> None:
+    assert reply.objection_to(b"moved max@new.test") == (
+        b"551 5.1.6 sorry, this user has moved; please try <max@new.test> (#5.1.6)\r\n")
+    assert reply.letter(b"moved max@new.test") == b"Dsorry, this user has moved; please try <max@new.test> (#5.1.6)"
+    assert reply.objection_to(b"moved a@b\r\n250 ok").count(b"\r\n") == 1

@@ -28,6 +28,8 @@ def control(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
     (b"bob!x%y", b"bob", b"x%y"),                                   # ! before %, and the first of them
     (b"bob!x!y", b"bob", b"x!y"),
     (b"bob%x%y", b"bob", b"x%y"),
+    (b"bob:domain1.test", b"bob", b"domain1.test"),                 # VMailMgr's
+    (b"bob/domain1.test", b"bob", b"domain1.test"),                 # vpopmail's
     (b"@domain1.test", b"", b"domain1.test"),
     (b"bob@", b"bob", b""),
     (b"bob", b"bob", b""),
@@ -74,5 +76,5 @@ def test_nobody_is_in_a_domain_that_is_none(domain: bytes) -> None:
 
 def test_domain_that_cannot_be_looked_at_is_trouble(control: pathlib.Path) -> None:
     (control.parent / "virtual/domain1.test").symlink_to("domain1.test")            # ELOOP
-    with pytest.raises(codes.TryLater, match="symbolic links"):
+    with pytest.raises(codes.TryLater, match="is a link to a link"):
         login.find(b"bob", b"domain1.test")

@@ -88,3 +88,34 @@ def test_every_no_costs_a_slow_hash(monkeypatch: pytest.MonkeyPatch, stored: "by
     passwords.verify(b"wrong", stored, STAMP)
 
     assert 1 == sum(each.startswith((b"$5$", b"$6$", b"$y$")) for each in computed)
+
+
+def test_md5_of_other_systems() -> None:
+    stored = b"{PLAIN-MD5}5ebe2294ecd0e0f08eab7690d2a6ee69"        # md5sum of: secret
+
+    assert passwords.verify(b"secret", stored, b"")
+    assert passwords.verify(b"secret", stored.replace(b"ebe", b"EBE"), b"")
+    assert not passwords.verify(b"Secret", stored, b"")
+    assert not passwords.verify(stored[11:], stored, b"")
+    assert not passwords.verify(b"", b"{PLAIN-MD5}", b"")
+
+
+@pytest.mark.parametrize("stored", [*KINDS.values(), b"*", b"!", b"!" + KINDS["md5"], b"{CLEAR}x", b"*LK*",
+                                    b"{PLAIN-MD5}5d41402abc4b2a76b9719d911017c592"])
+def test_what_can_be_stored(stored: bytes) -> None:
+    assert passwords.is_possible(stored) is True
+
+
+@pytest.mark.parametrize("stored", [b"secret", b"x", b"geheim", b"{SSHA}abc", b"\xff\xff", b"$6$", b"{PLAIN-MD5}5d41",
+                                    b"{PLAIN-MD5}" + b"x" * 32, *(each[:-1] for each in KINDS.values())])
+def test_what_nobody_could_log_in_with(stored: bytes) -> None:
+    assert passwords.is_possible(stored) is False
+
+
+@pytest.mark.parametrize(("scheme", "begin"), [(b"", b"$y$"), (b"yescrypt", b"$y$"), (b"sha512", b"$6$"), (b"clear", b"{CLEAR}")])
+def test_what_is_made_is_accepted(scheme: bytes, begin: bytes) -> None:
+    stored = passwords.hashed(b"geheim", bytes(range(100, 120)), scheme)
+
+    assert stored.startswith(begin)
+    assert (passwords.verify(b"geheim", stored, b""), passwords.verify(b"gehein", stored, b"")) == (True, False)
+    assert passwords.is_possible(stored)

@@ -86,7 +86,7 @@ def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (b"ann@b.test", MAILBOX, b"b-ann@b.test", b"b", "b/.qmail-default"),
     (b"bob@b.test", NOBODY, b"b-bob@b.test", b"b", "b/.qmail-default"),
     (b"ann@a.test", NOBODY, b"a-ann@a.test", b"a", "a/.qmail-default"),
-    (b"bob-x@a.test", NOBODY, b"a-bob-x@a.test", b"a", "a/.qmail-default"),
+    (b"bob-x@a.test", MAILBOX, b"a-bob-x@a.test", b"a", "a/.qmail-default"),
     (b"@a.test", NOBODY, b"a-@a.test", b"a", "a/.qmail-default"),
     (b"..@a.test", NOBODY, b"a-..@a.test", b"a", "a/.qmail-default"),
     (b"../../b.test/ann@a.test", NOBODY, b"a-../../b.test/ann@a.test", b"a", "a/.qmail-default"),
@@ -221,3 +221,44 @@ def test_nothing_stays_open(world: World) -> None:
         world.fate(address)
 
     assert os.listdir("/proc/self/fd") == before
+
+
+# the words of the file that hands over
+
+@pytest.mark.parametrize(("line", "kind"), [
+    ("|virtmailfilter", NOBODY), ("|virtmailfilter ''", NOBODY), ("|virtmailfilter delete", b"delete"),
+    ("| /opt/bin/virtmailfilter joe@far.test", b"forward"), ("|virtmailfilter bob", MAILBOX),
+    ("|/home/vpopmail/bin/vdelivermail '' bounce-no-mailbox", NOBODY), ("|vdelivermail '' delete", b"delete"),
+    ('|vdelivermail "" joe@far.test', b"forward"), ("|vdelivermail '' /home/all/Maildir/", b"maildir"),
+    # anything else is left to delivery
+    ("|virtmailfilter delete x", DELIVERY), ("|virtmailfilter --", DELIVERY), ("|vdelivermail delete", DELIVERY),
+    ("|vdelivermail", DELIVERY), ("|vdelivermail '' a b", DELIVERY), ("|vdelivermail '' $CATCHALL", DELIVERY),
+    ("|spamc | virtmailfilter", DELIVERY)])
+def test_a_catchall_in_the_owners_file(world: World, line: str, kind: bytes) -> None:
+    world.write("a/.qmail-default", line + "\n")
+
+    assert world.fate(b"nobody@a.test").kind == kind
+    assert world.fate(b"bob@a.test").kind == (DELIVERY if kind == DELIVERY else MAILBOX)
+
+
+def test_a_file_that_changes_is_read_anew(world: World) -> None:
+    each = resolver.Resolver()
+    kinds = []
+    for line in ("|virtmailfilter", "|virtmailfilter delete", "&joe", "|virtmailfilter"):
+        world.write("a/.qmail-default", line + "\n")
+        kinds.append(each.resolve(b"nobody@a.test").kind)
+    each.close()
+
+    assert kinds == [NOBODY, b"delete", DELIVERY, NOBODY]
+
+
+def test_the_steps_lead_from_file_to_file(world: World) -> None:
+    each = resolver.Resolver()
+    steps: list[tuple[bytes, bytes]] = []
+    each.resolve(b"bob@a.test", steps)
+    each.close()
+    root = os.fsencode(world.path)
+
+    assert [where.removeprefix(root + b"/") for where, _ in steps] == [
+        b"control/locals", b"control/virtualdomains", b"users/cdb", b"a/.qmail-bob", b"a/.qmail-default", b"a/.qmail-default",
+        b"virtual/a.test/etc/passwd"]

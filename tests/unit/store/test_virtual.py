@@ -324,3 +324,119 @@ def test_a_domain_belongs_to_whoever_controls_its_prefix(root: pathlib.Path, tmp
     assert [getattr(virtual.owner(each, rules), "uid", None)
             for each in (b"a.test", b"A.TEST", b"x.b.test", b"b.test", b"c.test", b"d.test", b"host.test")] == [
         7, 7, 9, None, None, None, None]
+
+
+# what the options say
+
+OPTIONS = "# of ours\n*:quota=20M\nbob:quota=NOQUOTA:suspended=send,login\n@:mailboxes=9:catchall=bob:forwarding=no\n"
+
+
+def opted(root: pathlib.Path, text: str = OPTIONS) -> None:
+    (etc(root) / "options").write_text(text)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_options_of_users_and_of_the_domain(root: pathlib.Path, compiled: bool) -> None:
+    opted(root)
+    if compiled:
+        virtual.compile_domain(b"a.test")
+        (etc(root) / "passwd").chmod(0)
+
+    assert virtual.find(b"a.test", b"bob") == virtual.User(
+        b"bob", ME, MINE, b"/home/bob", b"", frozenset([b"login", b"send"]), b"no")
+    assert virtual.find(b"a.test", b"ann") == virtual.User(b"ann", ME, MINE, b"home/ann", b"20M", frozenset(), b"no")
+    assert virtual.find(b"a.test", b"@") is None
+    settings = virtual.settings(b"a.test")
+
+    assert (settings.catchall, settings.extensions, settings.overquota, settings.warn, settings.quota, settings.limits,
+            settings.suspended, settings.forwarding, settings.uids) == (
+        b"bob", b"-+", b"bounce", 90, b"", {b"mailboxes": 9}, frozenset(), False, b"own")
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_domain_without_options_has_the_defaults(root: pathlib.Path, compiled: bool) -> None:
+    if compiled:
+        virtual.compile_domain(b"a.test")
+    settings = virtual.settings(b"a.test")
+
+    assert (settings.catchall, settings.extensions, settings.limits, settings.suspended, settings.forwarding) == (
+        b"", b"-+", {}, frozenset(), True)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_the_domain_may_not_do_none_of_its_users_may(root: pathlib.Path, compiled: bool) -> None:
+    opted(root, "@:suspended=receive\nbob:suspended=login\n")
+    if compiled:
+        virtual.compile_domain(b"a.test")
+
+    assert virtual.find(b"a.test", b"bob").suspended == frozenset([b"login", b"receive"])
+    assert virtual.find(b"a.test", b"ann").suspended == frozenset([b"receive"])
+
+
+def test_what_an_earlier_version_compiled_is_still_read(root: pathlib.Path) -> None:
+    found = (etc(root) / "passwd").stat()
+    identity = b"%d %d %d" % (found.st_ino, found.st_size, found.st_mtime_ns)
+    cdb.make(os.fsencode(etc(root) / "users.cdb"),
+             [(b"", identity), (b"zoe", b"%d\0%d\0/home/zoe" % (ME, MINE))], 0o644)
+
+    assert virtual.find(b"a.test", b"zoe") == virtual.User(b"zoe", ME, MINE, b"/home/zoe")
+    assert virtual.find(b"a.test", b"bob") is None
+    assert virtual.settings(b"a.test").catchall == b""
+
+
+@pytest.mark.parametrize("change", ["added", "edited", "removed"])
+def test_what_was_compiled_of_other_options_is_not_believed(root: pathlib.Path, change: str) -> None:
+    if change != "added":
+        opted(root, "bob:quota=1M\n")
+    virtual.compile_domain(b"a.test")
+    if change == "removed":
+        (etc(root) / "options").unlink()
+    else:
+        opted(root, "bob:quota=2M\n")
+
+    assert virtual.find(b"a.test", b"bob").quota == {"added": b"2M", "edited": b"2M", "removed": b""}[change]
+    assert virtual.compile_domain(b"a.test") is True
+    assert virtual.compile_domain(b"a.test") is False
+
+
+@pytest.mark.parametrize("text", ["", "bob:quota=2M", "bob:quota=two\n", "bob:quota=1M\nbob:quota=2M\n"])
+def test_broken_options_are_trouble_and_are_not_compiled(root: pathlib.Path, text: str) -> None:
+    virtual.compile_domain(b"a.test")
+    old = [(etc(root) / name).read_bytes() for name in ("users.cdb", "passwd.cdb")]
+    opted(root, text)
+    (etc(root) / "passwd").write_text(LINES + f"carl:x:{ME}:{MINE}::/home/carl:\n")
+    with pytest.raises(virtual.Broken) as broken:
+        virtual.compile_domain(b"a.test")
+    with pytest.raises(codes.TryLater, match=r"a\.test/etc/options: "):
+        virtual.find(b"a.test", b"bob")
+    with pytest.raises(codes.TryLater, match=r"a\.test/etc/options: "):
+        virtual.settings(b"a.test")
+
+    assert broken.value.path == os.fsencode(etc(root) / "options")
+    assert [(etc(root) / name).read_bytes() for name in ("users.cdb", "passwd.cdb")] == old
+
+
+def test_an_option_changes_no_hashes(root: pathlib.Path) -> None:
+    virtual.compile_domain(b"a.test")
+    before = (etc(root) / "passwd.cdb").stat().st_ino
+    opted(root)
+    virtual.compile_domain(b"a.test")
+
+    assert (etc(root) / "passwd.cdb").stat().st_ino == before
+
+
+def test_options_behind_a_link_are_not_compiled(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "theirs").write_text("bob:quota=1M\n")
+    (etc(root) / "options").symlink_to(tmp_path / "theirs")
+
+    with pytest.raises(virtual.Broken):
+        virtual.compile_domain(b"a.test")
+
+
+def test_one_table_answers_many_questions(root: pathlib.Path) -> None:
+    opted(root)
+    virtual.compile_domain(b"a.test")
+    with virtual.Table(b"a.test") as table:
+        assert [getattr(table.user(each), "name", None) for each in (b"bob-lists", b"BOB", b"ann", b"")] == [
+            None, b"bob", b"ann", None]
+        assert table.settings().catchall == b"bob"

@@ -1,0 +1,1 @@
+"""What administrators change: domains, users, aliases; and the commands they do it with."""

@@ -1,0 +1,1 @@
+"""The commands of vpopmail and Vmail-SQL, with their names and arguments, on top of ours."""
