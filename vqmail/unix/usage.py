@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def parse(text: str, argv: "list[bytes]") -> "dict[str, Any]":
-    """The arguments as docopt finds them by the usage `text`.  GiveUp, with the best of its lines, if they do not fit."""
+    """The arguments as docopt finds them by the usage `text`.  GiveUp with the best of its lines if they do not."""
     import docopt                               # and re with it: half of a start's time
 
     words = [each.decode("utf-8", "surrogateescape") for each in argv[1:]]
