@@ -27,7 +27,7 @@ FLOORS = {
 # Python's modules that only one file of a floor may import
 ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/passwords.py"},
            "_md5": {"store/passwords.py"}, "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
-           "binascii": {"proto/login.py"}, "hmac": {"proto/login.py"},
+           "binascii": {"proto/base64.py", "proto/login.py"}, "hmac": {"proto/login.py"},
            "docopt": {"unix/usage.py"}}
 CALLED_ONLY_IN = {
     "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},

@@ -1,6 +1,6 @@
 """What a client says to log in (RFC 4954): PLAIN, LOGIN, CRAM-MD5, the first of these that the server knows."""
 
-from vqmail.proto import replies
+from vqmail.proto import base64, replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,28 +11,22 @@ def words(known: "list[bytes]", user: bytes, password: bytes) -> "Generator[byte
     """Yields a line, is sent the text of the server's 334, and so on; yields none if there is no way that both know.
     replies.Nonsense."""
     if b"PLAIN" in known:                                                                           # RFC 4616
-        yield b"AUTH PLAIN " + _base64(b"\0%s\0%s" % (user, password))
+        yield b"AUTH PLAIN " + base64.encode(b"\0%s\0%s" % (user, password))
     elif b"LOGIN" in known:
         yield b"AUTH LOGIN"
-        yield _base64(user)
-        yield _base64(password)
+        yield base64.encode(user)
+        yield base64.encode(password)
     elif b"CRAM-MD5" in known:                                                                      # RFC 2195
         challenge = yield b"AUTH CRAM-MD5"
         yield _cram(user, password, challenge)
 
 
-def _base64(data: bytes) -> bytes:
-    from binascii import b2a_base64             # only for the few hosts that log in
-
-    return b2a_base64(data, newline=False)
-
-
 def _cram(user: bytes, password: bytes, challenge: bytes) -> bytes:
-    from binascii import a2b_base64
+    from binascii import a2b_base64             # not strict: what a server sends is what we answer
     from hmac import digest                     # hashlib costs milliseconds, and this way to log in is rare
 
     try:
         asked = a2b_base64(challenge)
     except ValueError:
         raise replies.Nonsense("a challenge that is not base64") from None
-    return _base64(b"%s %s" % (user, digest(password, asked, "md5").hex().encode()))
+    return base64.encode(b"%s %s" % (user, digest(password, asked, "md5").hex().encode()))
