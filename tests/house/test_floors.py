@@ -9,12 +9,13 @@ ROOT = pathlib.Path(__file__).parents[2] / "vqmail"
 BOTTOM = {"codes", "record"}
 FLOORS = {
     # folder: (folders and modules of ours it may import, modules of Python)
-    "formats": (BOTTOM | {"formats"}, {"time", "zlib"}),      # gmtime and crc32: no clock, no files
+    "formats": (BOTTOM | {"formats"}, {"time", "zlib", "_md5", "_sha1", "_sha2", "_sha256",     # gmtime, crc32, digests:
+                                               "_sha512", "_operator", "binascii"}),                # no clock, no files
     "proto": (BOTTOM | {"formats", "proto"}, {"binascii", "hmac"}),      # base64 and CRAM-MD5 of AUTH
     "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
                                          "ctypes", "resource", "ssl", "docopt"}),
     "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
-                                                               "_md5", "_operator", "zlib", "sys", "ctypes", "resource"}),
+                                                               "_hashlib", "argon2", "zlib", "sys", "ctypes", "resource"}),
     "dispatch": (BOTTOM | {"vqhome", "formats", "unix", "store", "dispatch"}, {"time", "heapq", "_collections"}),
     "outgoing": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing"}, {"time", "_socket", "errno", "dns"}),
     "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch", "outgoing"},
@@ -25,8 +26,10 @@ FLOORS = {
              {"gc", "errno", "stat", "time", "select", "fcntl", "_signal", "_socket", "_collections"}),
 }
 # Python's modules that only one file of a floor may import
-ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/passwords.py"},
-           "_md5": {"store/passwords.py"}, "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
+ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/hashes.py"},
+           **dict.fromkeys(("_md5", "_sha1", "_sha2", "_sha256", "_sha512"), {"formats/digest.py"}),
+           "_hashlib": {"store/hashes.py"}, "argon2": {"store/hashes.py"},
+           "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
            "binascii": {"proto/base64.py", "proto/login.py"}, "hmac": {"proto/login.py"},
            "docopt": {"unix/usage.py"}}
 CALLED_ONLY_IN = {
