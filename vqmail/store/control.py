@@ -28,12 +28,16 @@ TABLE = {
     b"me": Setting("line", None, "all", "the name of this host, the default of many others"),
     b"apop": Setting("number", 0, "popup", "1: greet POP3 clients with what APOP needs; only of use for passwords that "
                      "are stored in clear, and clients that see it try nothing else"),
+    b"authmechanisms": Setting("list", None, "popup smtpd", "the ways to log in that clients are told of: PLAIN, LOGIN, "
+                               "CRAM-MD5, SCRAM-SHA-256 (not in POP3); without this file PLAIN and LOGIN"),
     b"authsenders": Setting("list", None, "remote", "`sender:relay:port|user|password`: mail of that sender (address, "
                             "@domain, or nothing for all) goes to the relay, with AUTH; for group qmail's eyes only"),
     b"badmailfrom": Setting("list", None, "smtpd qmtpd", "senders refused: user@domain, or @domain for all of it"),
     b"bouncefrom": Setting("line", b"MAILER-DAEMON", "send", "the user bounces come from"),
     b"bouncehost": Setting("line", ME, "send", "the host bounces come from"),
     b"bouncemaxbytes": Setting("number", 0, "send", "bytes of the original that a bounce may carry; 0: all of it"),
+    b"clearauth": Setting("line", b"pop3", "popup smtpd", "where people may log in without TLS: `pop3`, `smtp`, `pop3 "
+                          "smtp` or 1 for both, 0 for nowhere"),
     b"concurrencylocal": Setting("number", 10, "send", "how many local deliveries run at once"),
     b"concurrencyremote": Setting("number", 20, "send", "how many remote deliveries run at once"),
     b"databytes": Setting("number", 0, "smtpd qmtpd qmqpd", "the largest message accepted, in bytes; 0: no limit"),
@@ -50,6 +54,9 @@ TABLE = {
     b"idhost": Setting("line", ME, "inject", "the host in the Message-ID of a message sent from here"),
     b"localiphost": Setting("line", ME, "smtpd qmtpd qmqpd", "replaces [our.ip] in recipients"),
     b"locals": Setting("list", ME, "send local smtpd qmtpd", "domains whose users are users of this host"),
+    b"loginseparators": Setting("line", b"!%:/", "checkpassword", "the characters that, besides @, may stand between "
+                                "user and domain in the name that someone logs in with"),
+    b"logindelay": Setting("number", 0, "popup pop3d", "seconds that must be between two POP3 logins of a user; 0: none"),
     b"minuid": Setting("number", 100, "newu virtmailfilter checkpassword",
                        "the smallest uid and gid a virtual user may have"),
     b"moreipme": Setting("list", None, "remote", "more addresses that are ours, such as those a NAT gives us"),
@@ -60,8 +67,11 @@ TABLE = {
     b"percenthack": Setting("list", None, "send local smtpd qmtpd",
                             "domains for which user%host@domain means user@host"),
     b"plusdomain": Setting("line", ME, "inject", "replaces a + at the end of a host name in a message sent from here"),
+    b"popexpire": Setting("line", b"NEVER", "popup pop3d", "what POP3 clients are told of how long mail is kept: a number "
+                          "of days, or NEVER; whoever removes it is not us"),
     b"popdomains": Setting("list", None, "checkpassword",
-                           "`ip domain`: a login without a domain on that address of ours belongs to the domain"),
+                           "`address domain` or `name domain`: a login without a domain at that address of ours, or "
+                           "by TLS at that name, belongs to the domain"),
     b"qmqpservers": Setting("list", None, "qmqpc", "the addresses of the hosts that vq-qmqpc may hand messages to, "
                             "each with `:port` if that is not 628; the next one is tried if one does not answer"),
     b"queuelifetime": Setting("number", 604800, "send", "how long a message is tried, in seconds"),
@@ -79,6 +89,8 @@ TABLE = {
                           "of hosts in tlshosts; without it those that the system trusts"),
     b"tlshosts": Setting("list", None, "remote", "hosts that get mail over TLS with a certificate that proves their "
                          "name, or not at all; .domain for those below it"),
+    b"uidlstyle": Setting("line", b"qmail", "pop3d", "what POP3 clients know messages by: `qmail`, the file's name; "
+                          "`tpop3d`; `dovecot`; so that nobody fetches all mail again after a move"),
     b"virtualdomains": Setting("map", None, "send local smtpd qmtpd virtmailfilter",
                                "domain:prefix, mail for the domain goes to the user prefix"),
     b"virtualroot": Setting("line", b"/virtual", "newu smtpd qmtpd virtmailfilter checkpassword",
