@@ -4,14 +4,15 @@ Each reader of a control file takes what it can use and passes over the rest in 
 passed over.  No text quotes a line of a file that may hold passwords.
 """
 
-from vqmail.formats import controlfile, ip, smtproutes
+from vqmail.formats import controlfile, ip, senders, sendlimits, smtproutes
 
 MOST = 10                       # faults told of one file
 SPAWNER = 120                   # deliveries of one kind at most: the spawners say so
 ADDRESSES = (b"moreipme", b"notipme")
-PAIRS = (b"popdomains",)        # two words on a line
-FREE = (b"smtpgreeting",)       # a line of words
-MAY_BE_EMPTY = (b"doublebounceto",)
+PAIRS = (b"popdomains", b"submissionlimits")     # two words on a line
+FREE = (b"smtpgreeting", b"clearauth")      # a line of words
+MAY_BE_EMPTY = (b"doublebounceto", b"loginseparators")
+WORDS = {b"clearauth": (b"pop3", b"smtp", b"1", b"0"), b"uidlstyle": (b"qmail", b"tpop3d", b"dovecot")}
 SECRET = (b"authsenders", b"smtproutes")
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ def _of_line(name: bytes, text: bytes) -> "list[str]":
         found.append("comments do not go into this file: its first line is its value")
     elif name not in FREE and any(blank in value for blank in (b" ", b"\t")):
         found.append("there is a blank in its value")
+    elif name in WORDS and not all(each.lower() in WORDS[name] for each in value.split()):
+        found.append("there may stand " + ", ".join(each.decode() for each in WORDS[name]))
+    elif name == b"popexpire" and not value.isdigit() and value.upper() != b"NEVER":
+        found.append("there may stand a number of days, or NEVER")
+    elif name == b"loginseparators" and any(chr(each).isalnum() or each in b".-_" for each in value):
+        found.append("letters, digits, dots and - and _ part no user from a domain and do not count")
     if not value.isascii() and name not in FREE:
         found.append("a name has ASCII letters only; write the xn-- form")
     more = sum(1 for each in text.split(b"\n")[1:] if each.strip())
@@ -149,12 +156,17 @@ def _address(entry: bytes) -> None:
 
 def _popdomain(entry: bytes) -> None:
     if len(entry.split()) != 2:
-        raise ValueError("write the address, a blank and the domain")
-    _address(entry.split()[0])
+        raise ValueError("write the address or the name, a blank and the domain")
+    place = entry.split()[0]
+    if b":" in place or not place.translate(None, b"0123456789."):      # no name looks so
+        _address(place)
+    elif b"." not in place or b"/" in place:
+        raise ValueError("it begins with no IP address and no host's name")
 
 
 JUDGES: "dict[bytes, Callable[[bytes], object]]" = {
     b"smtproutes": _route, b"authsenders": _sender, b"outgoingip": smtproutes.split_address,
+    b"senders": senders.parse, b"submissionlimits": sendlimits.parse,
     b"tlshosts": smtproutes.tls_host, b"popdomains": _popdomain, **dict.fromkeys(ADDRESSES, _address)}
 
 

@@ -11,3 +11,10 @@ TOO_LONG = b"too-long"
 TOO_BIG = b"too-big"
 LOOPING = b"looping"
 NO_QUEUE = b"no-queue"
+
+# these end with a blank and what they are about: a login, or so much of what an hour
+NOT_YOURS = b"not-yours "
+FORCED_SENDER = b"forced-sender "
+NULL_SENDER = b"null-sender "
+SENDING_SUSPENDED = b"sending-suspended "
+TOO_MANY = b"too-many "

@@ -48,6 +48,14 @@ TOO_BIG = b"552 5.3.4 sorry, that message size exceeds my databytes limit (#5.3.
 TOO_MANY_HOPS = b"554 5.4.6 too many hops, this message is looping (#5.4.6)\r\n"
 BARE_NEWLINE = b"451 4.6.0 lines must end in CR LF. See https://cr.yp.to/docs/smtplf.html.\r\n"
 
+# what somebody who has logged in may not do                                                     RFC 6409 6.1
+NOT_YOURS = (b"553 5.7.1 sorry, that sender is not an address of %s; send as one of your own, or have the postmaster "
+             b"list it in control/senders (#5.7.1)\r\n")
+FORCED_SENDER = b"503 5.7.1 sorry, here you must send as %s, as whom you logged in (#5.7.1)\r\n"
+NULL_SENDER = b"550 5.7.1 sorry, no message without a sender here; send as %s (#5.7.1)\r\n"
+SENDING_SUSPENDED = b"550 5.7.1 sorry, %s may not send for now; ask your postmaster (#5.7.1)\r\n"
+TOO_MANY = b"452 4.7.1 sorry, too many: %s is the limit of an hour; try again later (#4.7.1)\r\n"
+
 # trouble
 NO_CONTROLS = b"421 4.3.0 unable to read controls (#4.3.0)\r\n"
 NO_MEMORY = b"421 4.3.0 out of memory (#4.3.0)\r\n"
@@ -74,11 +82,21 @@ OBJECTIONS = {
     objection.LOOPING: TOO_MANY_HOPS,
     objection.NO_QUEUE: NO_QUEUE,
 }
+ABOUT = {                       # objections that say what they are about
+    objection.MOVED: MOVED,
+    objection.NOT_YOURS: NOT_YOURS,
+    objection.FORCED_SENDER: FORCED_SENDER,
+    objection.NULL_SENDER: NULL_SENDER,
+    objection.SENDING_SUSPENDED: SENDING_SUSPENDED,
+    objection.TOO_MANY: TOO_MANY,
+}
+
 
 def objection_to(word: bytes) -> bytes:
     """The reply to an SMTP client for an objection."""
-    if word.startswith(objection.MOVED):
-        return MOVED % word.removeprefix(objection.MOVED)[:TEXT_LIMIT].translate(PRINTABLE)
+    kind, blank, what = word.partition(b" ")
+    if blank:
+        return ABOUT[kind + blank] % what[:TEXT_LIMIT].translate(PRINTABLE)
     return OBJECTIONS[word]
 
 

@@ -28,8 +28,8 @@ TABLE = {
     b"me": Setting("line", None, "all", "the name of this host, the default of many others"),
     b"apop": Setting("number", 0, "popup", "1: greet POP3 clients with what APOP needs; only of use for passwords that "
                      "are stored in clear, and clients that see it try nothing else"),
-    b"authmechanisms": Setting("list", None, "popup smtpd", "the ways to log in that clients are told of: PLAIN, LOGIN, "
-                               "CRAM-MD5, SCRAM-SHA-256 (not in POP3); without this file PLAIN and LOGIN"),
+    b"authmechanisms": Setting("list", None, "popup smtpd", "the ways to log in that clients are told of: PLAIN, "
+                               "LOGIN, CRAM-MD5, SCRAM-SHA-256 (not in POP3); without this file PLAIN and LOGIN"),
     b"authsenders": Setting("list", None, "remote", "`sender:relay:port|user|password`: mail of that sender (address, "
                             "@domain, or nothing for all) goes to the relay, with AUTH; for group qmail's eyes only"),
     b"badmailfrom": Setting("list", None, "smtpd qmtpd", "senders refused: user@domain, or @domain for all of it"),
@@ -51,12 +51,15 @@ TABLE = {
     b"firstuid": Setting("number", 2000, "domain user import", "the smallest uid that vq-domain, vq-user and vq-import "
                          "give to an owner or a user; the last one that they gave is in users/uids"),
     b"helohost": Setting("line", ME, "remote", "the name that we say in EHLO"),
+    b"hideclient": Setting("number", 0, "smtpd", "1: the trace line of a message from somebody who logged in shows his "
+                           "domain instead of the name and the address of his machine"),
     b"idhost": Setting("line", ME, "inject", "the host in the Message-ID of a message sent from here"),
     b"localiphost": Setting("line", ME, "smtpd qmtpd qmqpd", "replaces [our.ip] in recipients"),
     b"locals": Setting("list", ME, "send local smtpd qmtpd", "domains whose users are users of this host"),
+    b"logindelay": Setting("number", 0, "popup pop3d", "seconds that must lie between two POP3 logins of a user; 0: "
+                           "none"),
     b"loginseparators": Setting("line", b"!%:/", "checkpassword", "the characters that, besides @, may stand between "
                                 "user and domain in the name that someone logs in with"),
-    b"logindelay": Setting("number", 0, "popup pop3d", "seconds that must be between two POP3 logins of a user; 0: none"),
     b"minuid": Setting("number", 100, "newu virtmailfilter checkpassword",
                        "the smallest uid and gid a virtual user may have"),
     b"moreipme": Setting("list", None, "remote", "more addresses that are ours, such as those a NAT gives us"),
@@ -67,11 +70,11 @@ TABLE = {
     b"percenthack": Setting("list", None, "send local smtpd qmtpd",
                             "domains for which user%host@domain means user@host"),
     b"plusdomain": Setting("line", ME, "inject", "replaces a + at the end of a host name in a message sent from here"),
-    b"popexpire": Setting("line", b"NEVER", "popup pop3d", "what POP3 clients are told of how long mail is kept: a number "
-                          "of days, or NEVER; whoever removes it is not us"),
     b"popdomains": Setting("list", None, "checkpassword",
                            "`address domain` or `name domain`: a login without a domain at that address of ours, or "
                            "by TLS at that name, belongs to the domain"),
+    b"popexpire": Setting("line", b"NEVER", "popup pop3d", "how long mail is kept, as POP3 clients are told: a number "
+                          "of days, or NEVER; whoever removes it is not us"),
     b"qmqpservers": Setting("list", None, "qmqpc", "the addresses of the hosts that vq-qmqpc may hand messages to, "
                             "each with `:port` if that is not 628; the next one is tried if one does not answer"),
     b"queuelifetime": Setting("number", 604800, "send", "how long a message is tried, in seconds"),
@@ -79,9 +82,13 @@ TABLE = {
                           "waits; 0: never"),
     b"rcpthosts": Setting("list", None, "smtpd qmtpd",
                           "domains we receive mail for; without this file strangers can send to nobody"),
+    b"senders": Setting("list", None, "smtpd", "`login:sender`: who has logged in so may send as that address, too; "
+                        "@domain stands for all of it on either side, * for any sender, no login for all of them"),
     b"smtpgreeting": Setting("line", ME, "smtpd", "what the SMTP greeting says; starts with the host's name"),
     b"smtproutes": Setting("list", None, "remote", "`domain:relay`, `domain:relay:port`: mail for the domain goes to "
                            "the relay instead of its MX; .domain for those below it, nothing before the colon for all"),
+    b"submissionlimits": Setting("list", None, "smtpd", "`messages recipients` that each login may send in an hour, 0: "
+                                 "no limit; `domain:messages recipients`, `login:messages recipients` for some"),
     b"timeoutconnect": Setting("number", 60, "remote", "how long to wait for a connection, in seconds"),
     b"timeoutremote": Setting("number", 1200, "remote", "how long to wait for an answer of another host, in seconds"),
     b"timeoutsmtpd": Setting("number", 1200, "smtpd qmtpd qmqpd", "how long to wait for a client, in seconds"),
