@@ -1,72 +1,164 @@
-"""Who logs in: from the name that the client gave to a user of a domain.
+"""Who logs in: from the name that the client gave to a user of a domain (doc/LOGINS.md).
 
-    user@domain     the last @ counts
-    user!domain     the first ! counts, when there is no @
-    user%domain     the first % counts, when there is neither; then the first : and the first /
-    user            of the domain of the address that the client connected to: control/popdomains, or, when
-                    control/virtualdomains has a single domain, of that
+    user@domain         the last @ counts, and nothing else where there is one
+    user!domain         the first of `! % : /` (control/loginseparators) behind which stands a domain with users,
+                        and which such a user has; whoever has no domain of ours behind it bears it in his name
+    user                of the default domain
 
-Where there is no such user the name may be an old one that people still log in with: store/loginaliases.
+The default domain is the first of these that there is:
+
+    VQ_DOMAIN           what vq-virtuald says
+    the name in the TLS handshake (SNI): what control/popdomains says of it; the name itself, or what is left of it
+                        without its first labels, if that is a domain with users (pop.domain1.test: domain1.test)
+    what control/popdomains says of the address that the client connected to
+    TCPLOCALHOST        if it is a domain with users
+    the only domain in control/virtualdomains
+
+A domain of ours beats a name with a separator in it, so that the owner of a domain cannot take the logins of another
+one by what he calls a user.  Where there is no such user the name may be an old one that people still log in with:
+store/loginaliases.
 """
 
 import errno
 
 from vqmail import codes
+from vqmail.formats import ip
 from vqmail.store import aliasdomain, control, loginaliases, rewrite, virtual
 from vqmail.unix import calls
 
-OTHERS = (b"!", b"%", b":", b"/")          # of tpop3d, vpopmail and VMailMgr; no user's name has one of the last two
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vqmail.unix.chain import Env
+
+LABELS = 8                                  # of a name from a TLS handshake that are looked at
+PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"       # parts no user from a domain
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
-def split(name: bytes, address: bytes) -> "tuple[bytes, bytes]":
-    """(user, domain), lower-cased, of the login `name` on the server's IP `address`; domain is b"" if there is none."""
-    name = name.lower()
-    user, at, domain = name.rpartition(b"@")
-    if at:
+def split(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[bytes, bytes]":
+    """(user, domain), lower-cased, as the login `name` reads at first sight; domain is b"" if there is none."""
+    for user, domain in _readings(name.lower()):
         return user, domain
-    for separator in OTHERS:
-        user, found, domain = name.partition(separator)
-        if found:
-            return user, domain
-    return name, default_domain(address)
+    return name.lower(), default_domain(address, env)
 
 
-def default_domain(address: bytes) -> bytes:
+def who(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[virtual.User, bytes, bytes] | None":
+    """(user, stored password, domain) of the login `name`, be it an old one; None if there is no such user.
+
+    `address` is the IP that the client connected to; `env` may have VQ_DOMAIN, SSL_TLS_SNI_SERVERNAME, TCPLOCALHOST.
+    The domain is the one that has the user, not another name of it.  TryLater on trouble.
+    """
+    name = name.lower()
+    readings = []
+    for user, domain in _readings(name):
+        found = _found(user, domain)
+        if found is not None:
+            return found
+        readings.append((user, domain))
+    if b"@" not in name:
+        domain = default_domain(address, env)
+        found = _found(name, domain)
+        if found is not None:
+            return found
+        readings.append((name, domain))
+    for user, domain in readings:
+        found = _found(*loginaliases.real(name, user, domain))
+        if found is not None:
+            return found
+    return None
+
+
+def default_domain(address: bytes, env: "Env | None" = None) -> bytes:
     """The domain of a bare user on the server's IP `address`; b"" if it cannot be told."""
-    for entry in control.entries(b"popdomains") or ():
-        words = entry.split()
-        if len(words) != 2:
-            raise codes.TryLater("control/popdomains: %r is not an address of ours and a domain" % entry.decode(
-                "utf-8", "replace"))
-        if words[0] == address.lower():
-            return words[1]
+    env = env or {}
+    chosen = env.get(b"VQ_DOMAIN", b"").lower()
+    if chosen:
+        return chosen
+    listed = _popdomains()
+    server_name = env.get(b"SSL_TLS_SNI_SERVERNAME", b"").lower().rstrip(b".")
+    if server_name:
+        domain = listed.get(server_name) or _domain_in(server_name)
+        if domain:
+            return domain
+    domain = listed.get(_key(address), b"")
+    if domain:
+        return domain
+    local_host = env.get(b"TCPLOCALHOST", b"").lower()
+    if local_host and _has_users(local_host):
+        return local_host
     domains = rewrite.Rules().domains()
     return domains[0] if len(domains) == 1 else b""
 
 
-def who(name: bytes, address: bytes) -> "tuple[virtual.User, bytes, bytes] | None":
-    """(user, stored password, domain) of the login `name`, be it an old one; None if there is no such user."""
-    user, domain = split(name, address)
-    found = find(user, domain)
-    if found is None:
-        user, domain = loginaliases.real(name, user, domain)
-        found = find(user, domain)
-    return None if found is None else (*found, domain)
-
-
 def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
     """(user, stored password) of a virtual user; None if there is no such user or domain.  TryLater on trouble."""
-    if not domain or not virtual.usable_domain(domain):
+    found = _found(user, domain)
+    return None if found is None else found[:2]
+
+
+def _found(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes, bytes] | None":
+    if not _has_users(domain):
         return None
     domain = aliasdomain.real(domain)
-    text = virtual.domain_directory(domain) + virtual.TEXT
+    found = virtual.find(domain, user)
+    stored = virtual.password_hash(domain, user)
+    return (found, stored, domain) if found is not None and stored is not None else None
+
+
+def _has_users(domain: bytes) -> bool:
+    """Whether it is a domain with users, or another name of one."""
+    if not domain or not virtual.usable_domain(domain):
+        return False
+    text = virtual.domain_directory(aliasdomain.real(domain)) + virtual.TEXT
     try:
         calls.stat(text)
     except OSError as error:
         if error.errno in ABSENT:
-            return None                         # no domain with users
+            return False
         raise codes.TryLater("cannot look at %s: %s" % (text.decode("ascii"), error.strerror)) from None
-    found = virtual.find(domain, user)
-    stored = virtual.password_hash(domain, user)
-    return (found, stored) if found is not None and stored is not None else None
+    return True
+
+
+def _readings(name: bytes) -> "Iterator[tuple[bytes, bytes]]":
+    """(user, domain) for each way to read `name`, the likeliest first; none if it must be a bare one."""
+    user, at, domain = name.rpartition(b"@")
+    if at:
+        yield user, domain
+        return
+    if not name.translate(None, PLAIN):         # no separator, whichever they are: spare the file
+        return
+    separators = control.line(b"loginseparators").translate(None, PLAIN)
+    for place, each in enumerate(name):
+        if each in separators and place + 1 < len(name):
+            yield name[:place], name[place + 1:]
+
+
+def _popdomains() -> "dict[bytes, bytes]":
+    """control/popdomains: what each name or address leads to."""
+    listed: dict[bytes, bytes] = {}
+    for entry in control.entries(b"popdomains") or ():
+        words = entry.split()
+        if len(words) != 2:
+            raise codes.TryLater("control/popdomains: %r is not an address or name of ours and a domain" % entry.decode(
+                "utf-8", "replace"))
+        listed.setdefault(_key(words[0]), words[1])
+    return listed
+
+
+def _key(place: bytes) -> bytes:
+    """A name as it is, an address in its usual form: nobody writes the zeros of an IPv6 address as another one does."""
+    packed = ip.pack(place)
+    return place.lower() if packed is None else ip.text(ip.plain(packed))
+
+
+def _domain_in(server_name: bytes) -> bytes:
+    """The longest end of a host's name that is a domain with users; b"" if none is."""
+    labels = server_name.split(b".")[-LABELS:]
+    while labels:
+        domain = b".".join(labels)
+        if _has_users(domain):
+            return domain
+        labels = labels[1:]
+    return b""

@@ -23,7 +23,9 @@ KNOWN = tuple(control.TABLE)
     (b"smtproutes", "list", b":relay.test:587|user|p w\n.a.test:[::1]:2525\nb.test:\n"),
     (b"authsenders", "list", b"@a.test:relay.test:587|user|pass word\n"),
     (b"outgoingip", "list", b"192.0.2.1\na.test:2001:db8::1\n"),
-    (b"popdomains", "list", b"192.0.2.1 a.test\n"),
+    (b"popdomains", "list", b"192.0.2.1 a.test\n2001:db8::1 b.test\nmail.c.test c.test\n"),
+    (b"loginseparators", "line", b"!%:/#\n"),
+    (b"loginseparators", "line", b"\n"),
     (b"moreipme", "list", b"192.0.2.1\n2001:db8::1\n"),
     (b"qmqpservers", "list", b"192.0.2.1\n"),
 ])
@@ -62,7 +64,12 @@ def test_right_files_are_right(name: bytes, kind: str, text: bytes) -> None:
     (b"smtproutes", "list", b"a.test\n", [
         "line 1 makes no sense: it has no colon; write domain:relay, or :relay for all mail"]),
     (b"moreipme", "list", b"192.0.2.300\n", ["line 1 makes no sense: it is no IP address"]),
-    (b"popdomains", "list", b"192.0.2.1\n", ["line 1 makes no sense: write the address, a blank and the domain"]),
+    (b"popdomains", "list", b"192.0.2.1\n", ["line 1 makes no sense: write the address or the name, a blank and the domain"]),
+    (b"popdomains", "list", b"192.0.2.300 a.test\nlocalhost a.test\n", [
+        "line 1 makes no sense: it is no IP address",
+        "line 2 makes no sense: it begins with no IP address and no host's name"]),
+    (b"loginseparators", "line", b"!-%\n", [
+        "letters, digits, dots and - and _ part no user from a domain and do not count"]),
 ])
 def test_faults_are_told(name: bytes, kind: str, text: bytes, expected: "list[str]") -> None:
     assert controlcheck.faults(name, kind, text) == expected

@@ -25,13 +25,16 @@ def control(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
     (b"b@b@domain1.test", b"b@b", b"domain1.test"),                 # the last @
     (b"bob!x@domain1.test", b"bob!x", b"domain1.test"),             # @ before the others
     (b"bob%x@domain1.test", b"bob%x", b"domain1.test"),
-    (b"bob!x%y", b"bob", b"x%y"),                                   # ! before %, and the first of them
+    (b"bob!x%y", b"bob", b"x%y"),                                   # the first of them
     (b"bob!x!y", b"bob", b"x!y"),
     (b"bob%x%y", b"bob", b"x%y"),
     (b"bob:domain1.test", b"bob", b"domain1.test"),                 # VMailMgr's
     (b"bob/domain1.test", b"bob", b"domain1.test"),                 # vpopmail's
     (b"@domain1.test", b"", b"domain1.test"),
     (b"bob@", b"bob", b""),
+    (b"bob%x!y", b"bob", b"x!y"),                                   # the first of them, whichever it is
+    (b"bob!", b"bob!", b""),
+    (b"bob#domain1.test", b"bob#domain1.test", b""),                # not by default
     (b"bob", b"bob", b""),
     (b"", b"", b""),
     (b"b\xd6b@domain1.test", b"b\xd6b", b"domain1.test"),
@@ -78,3 +81,98 @@ def test_domain_that_cannot_be_looked_at_is_trouble(control: pathlib.Path) -> No
     (control.parent / "virtual/domain1.test").symlink_to("domain1.test")            # ELOOP
     with pytest.raises(codes.TryLater, match="is a link to a link"):
         login.find(b"bob", b"domain1.test")
+
+
+def people(control: pathlib.Path, **domains: str) -> None:
+    """Domains, whose names lack .test here, with the users called so."""
+    for name, users in domains.items():
+        etc = control.parent / "virtual" / f"{name}.test" / "etc"
+        etc.mkdir(parents=True)
+        etc.joinpath("passwd").write_text("".join(
+            f"{user}:{name} {user}:45001:45001::{user}:/bin/false\n" for user in users.split()))
+
+
+def login_as(name: bytes, address: bytes = b"127.0.0.1", **env: bytes) -> "bytes | None":
+    found = login.who(name, address, {key.encode(): value for key, value in env.items()})
+    return None if found is None else found[0].name + b"@" + found[2]
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    (b"bob@d1.test", b"bob@d1.test"),
+    (b"Bob!D1.test", b"bob@d1.test"),
+    (b"bob%d1.test", b"bob@d1.test"),
+    (b"bob:d1.test", b"bob@d1.test"),
+    (b"bob/d1.test", b"bob@d1.test"),
+    (b"bob#d1.test", None),                                         # not by default
+    (b"bob!x@d1.test", b"bob!x@d1.test"),
+    (b"bob!x!d1.test", b"bob!x@d1.test"),                           # d1.test is a domain, x!d1.test is none
+    (b"bob!x%d1.test", b"bob!x@d1.test"),
+    (b"bob!x", b"bob!x@d1.test"),                                   # a bare name that has a !
+    (b"ann!d2.test", b"ann@d2.test"),                               # though d1 calls a user so
+    (b"eve!d2.test", b"eve!d2.test@d1.test"),                       # d2 has no eve
+    (b"bob!d3.test", None),
+    (b"bob@d1.test!x", None),                                       # the @ counts, and nothing else
+])
+def test_the_separator_behind_which_a_domain_of_ours_stands_counts(control: pathlib.Path, name: bytes,
+                                                                   expected: "bytes | None") -> None:
+    people(control, d1="bob bob!x ann!d2.test eve!d2.test", d2="ann")
+
+    assert login_as(name, VQ_DOMAIN=b"d1.test") == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("#\n", [None, None, b"bob@d1.test"]), ("!%:/#\n", [b"bob@d1.test"] * 3), ("\n", [None] * 3),
+    ("!.b\n", [b"bob@d1.test", None, None]),                        # letters and dots part nothing
+])
+def test_separators_are_chosen(control: pathlib.Path, text: str, expected: "list[bytes | None]") -> None:
+    people(control, d1="bob")
+    (control / "loginseparators").write_text(text)
+
+    assert [login_as(b"bob!d1.test"), login_as(b"bob/d1.test"), login_as(b"bob#d1.test")] == expected
+    assert login_as(b"bob@d1.test") == b"bob@d1.test"
+
+
+@pytest.mark.parametrize(("env", "expected"), [
+    ({"VQ_DOMAIN": b"d1.test", "SSL_TLS_SNI_SERVERNAME": b"d2.test"}, b"bob@d1.test"),
+    ({"SSL_TLS_SNI_SERVERNAME": b"d2.test", "TCPLOCALHOST": b"d1.test"}, b"bob@d2.test"),
+    ({"SSL_TLS_SNI_SERVERNAME": b"pop.D2.test."}, b"bob@d2.test"),
+    ({"SSL_TLS_SNI_SERVERNAME": b"a.mail.d2.test"}, b"bob@d2.test"),
+    ({"SSL_TLS_SNI_SERVERNAME": b"mail.isp.test"}, b"bob@d1.test"),             # listed
+    ({"SSL_TLS_SNI_SERVERNAME": b"pop.other.test"}, b"bob@d1.test"),            # another name of d1.test
+    ({"SSL_TLS_SNI_SERVERNAME": b"nowhere.test"}, b"bob@d3.test"),              # what the address says
+    ({"SSL_TLS_SNI_SERVERNAME": b"../d2.test"}, b"bob@d3.test"),
+    ({"SSL_TLS_SNI_SERVERNAME": b"/"}, b"bob@d3.test"),
+    ({"TCPLOCALHOST": b"d1.test"}, b"bob@d3.test"),
+    ({}, b"bob@d3.test"),
+])
+def test_who_is_bob(control: pathlib.Path, env: "dict[str, bytes]", expected: bytes) -> None:
+    people(control, d1="bob", d2="bob", d3="bob")
+    (control.parent / "virtual/other.test").symlink_to("d1.test")
+    (control / "popdomains").write_text("127.0.0.3 d3.test\nMail.isp.test other.test\n")
+
+    assert login_as(b"bob", b"127.0.0.3", **env) == expected
+
+
+def test_the_name_of_the_address_is_asked_last(control: pathlib.Path) -> None:
+    people(control, d1="bob", d2="bob")
+
+    assert [login_as(b"bob", TCPLOCALHOST=each) for each in (b"D1.test", b"pop.d1.test", b"")] == [
+        b"bob@d1.test", None, None]
+
+
+@pytest.mark.parametrize("address", [b"2001:db8::3", b"2001:DB8:0:0::3", b"::ffff:192.0.2.3", b"192.0.2.3"])
+def test_an_address_may_be_written_in_any_way(control: pathlib.Path, address: bytes) -> None:
+    (control / "popdomains").write_text("2001:db8:0::0:3 d3.test\n192.0.2.3 d3.test\n")
+
+    assert login.default_domain(address) == b"d3.test"
+
+
+def test_a_whole_name_opens_no_control_file_but_that_of_the_root(control: pathlib.Path,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    people(control, d1="bob")
+    asked = []
+    read = login.control.read
+    monkeypatch.setattr(login.control, "read", lambda name: asked.append(name) or read(name))
+
+    assert login_as(b"bob@d1.test") == b"bob@d1.test"
+    assert set(asked) == {b"virtualroot"}
