@@ -15,7 +15,7 @@ FLOORS = {
     "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
                                          "ctypes", "resource", "ssl", "docopt"}),
     "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
-                                                               "_hashlib", "argon2", "zlib", "sys", "ctypes", "resource"}),
+                                                               "_hashlib", "argon2", "zlib", "sys", "ctypes", "resource", "stringprep", "unicodedata"}),
     "dispatch": (BOTTOM | {"vqhome", "formats", "unix", "store", "dispatch"}, {"time", "heapq", "_collections"}),
     "outgoing": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing"}, {"time", "_socket", "errno", "dns"}),
     "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch", "outgoing"},
@@ -38,7 +38,7 @@ CALLED_ONLY_IN = {
     "fsync": {"unix/durable.py"}, "rename": {"unix/durable.py"}, "execve": {"unix/chain.py"},
     # who may give up root, and nobody else
     "drop_to": {"prog/checkpassword.py", "prog/start.py", "prog/virtmailfilter.py", "warm/pool.py",
-                "warm/queue_service.py", "warm/tcpserver.py"},
+                "warm/queue_service.py", "warm/tcpserver.py", "warm/tls_service.py"},
     # a missing file and trouble with a file are not the same (DESIGN D13)
     "exists": set(), "isfile": set(), "isdir": set(), "getpwnam": set(), "getpwuid": set(), "system": set(),
     "popen": set(),

@@ -5,8 +5,8 @@ Programs and the library below lib/ are not listed one by one: they are root's, 
 """
 
 SPLIT = 23                      # queue/mess and its kin have this many parts, as qmail's
-OWNER, ALIAS, DAEMON, LOG, PASSWD, QUEUE, REMOTE, SEND = (
-    "root", "alias", "qmaild", "qmaill", "qmailp", "qmailq", "qmailr", "qmails")
+OWNER, ALIAS, DAEMON, LOG, PASSWD, QUEUE, REMOTE, SEND, TLS = (
+    "root", "alias", "qmaild", "qmaill", "qmailp", "qmailq", "qmailr", "qmails", "vqtls")
 GROUP, NOFILES = "qmail", "nofiles"
 
 ROLES = {
@@ -18,6 +18,7 @@ ROLES = {
     QUEUE: (GROUP, "", "vq-queue, vq-clean"),
     REMOTE: (GROUP, "", "vq-rspawn, vq-remote"),
     SEND: (GROUP, "", "vq-send"),
+    TLS: (NOFILES, "", "vq-service tls, where it talks to clients"),
 }
 
 DIRECTORIES = [
@@ -37,6 +38,8 @@ DIRECTORIES = [
     ("run/smtpd", 0o755, DAEMON, NOFILES),
     ("run/virtmailfilter", 0o755, OWNER, GROUP),
     ("run/admin", 0o755, OWNER, GROUP),
+    ("run/tls", 0o755, OWNER, GROUP),           # root's: it makes the socket here, beside nobody else's files
+    ("run/tls/worker", 0o755, TLS, NOFILES),
     ("service", 0o755, OWNER, GROUP),
     ("queue", 0o750, QUEUE, GROUP),
     ("queue/pid", 0o700, QUEUE, GROUP),

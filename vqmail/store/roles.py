@@ -13,10 +13,11 @@ SEND = b"queue/info"
 REMOTE = b"queue/lock/tcpto"
 DAEMON = b"run/smtpd"
 LOG = b"run/log"
+TLS = b"run/tls/worker"
 
 
 def ids(role: bytes) -> "tuple[int, int]":
-    """(uid, gid) of ALIAS, QUEUE, SEND, REMOTE, DAEMON or LOG.  TryLater if the installation lacks its file."""
+    """(uid, gid) of ALIAS, QUEUE, SEND, REMOTE, DAEMON, LOG or TLS.  TryLater if the installation lacks its file."""
     path = vqhome.path(role)
     try:
         owner = calls.stat(path)

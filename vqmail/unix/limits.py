@@ -15,3 +15,10 @@ def raise_files() -> int:
         except (OSError, ValueError) as error:
             log.line(b"vqmail", "cannot have more than %d descriptors: %s" % (soft, error))
     return soft
+
+
+def no_core() -> None:
+    """Leave no image of this process, which knows secrets, if it crashes."""
+    from resource import RLIMIT_CORE, setrlimit  # as above
+
+    setrlimit(RLIMIT_CORE, (0, 0))

@@ -8,9 +8,13 @@ from vqmail.unix import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from ssl import SSLContext
+    from typing import Any
 
 RECORD = 16384                  # bytes of text in one record
+NAME_LIMIT = 253                # bytes of a host's name
+IN_NAMES = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 class Failed(Exception):
@@ -56,16 +60,54 @@ class Contexts:
         return context
 
 
-class Channel:
-    """The client's end of one connection.  What output() gives is to be sent after each call, what comes from the
-    peer is to be given to receive(), its end as b""."""
+def with_certificate(path: bytes, choose: "Callable[[bytes], SSLContext | None]") -> "SSLContext":
+    """The settings of a server whose key and certificates, its own first, are in the file `path`.
 
-    def __init__(self, context: "SSLContext", name: bytes) -> None:
+    A client that asks for a name gets what `choose` gives for it, and these settings if that is None.  OSError if the
+    file cannot be read, Failed if what is in it is not right.
+    """
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF     # many clients just hang up; the protocol above has its own end
+
+    def locked() -> str:
+        raise Failed("the key is protected by a passphrase, and nobody is here to type it; "
+                     "take it off with `openssl pkey`")
+
+    def meet(connection: "Any", name: "str | None", _context: "SSLContext") -> None:
+        asked = name.lower().rstrip(".").encode("ascii", "replace") if name else b""
+        if asked and len(asked) <= NAME_LIMIT and IN_NAMES.issuperset(asked):
+            connection.name_asked = asked
+            chosen = choose(asked)
+            if chosen is not None:
+                connection.context = chosen
+
+    try:
+        context.load_cert_chain(path.decode("utf-8", "surrogateescape"), password=locked)
+    except ssl.SSLError as error:
+        why = _why(error)
+        raise Failed("the key does not belong to the certificate" if "mismatch" in why else
+                     "a certificate or its key is not in it, or is damaged (%s)" % why) from None
+    context.sni_callback = meet
+    return context
+
+
+class Channel:
+    """One end of a connection: the client's, or with `server` the server's.  What output() gives is to be sent after
+    each call, what comes from the peer is to be given to receive(), its end as b""."""
+
+    def __init__(self, context: "SSLContext", name: bytes, *, server: bool = False) -> None:
         import ssl
 
         self._ssl = ssl
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
+        if server:
+            self._object = context.wrap_bio(self._in, self._out, server_side=True)
+            return
         host = name.rstrip(b".").decode("ascii", "replace") or None
         try:
             self._object = context.wrap_bio(self._in, self._out, server_hostname=host)
@@ -94,6 +136,16 @@ class Channel:
         except (OSError, ValueError) as error:
             raise Failed(_why(error)) from None
         return True
+
+    def terms(self) -> "tuple[bytes, bytes]":
+        """(protocol, cipher) of a connection that is secured, such as (b"TLSv1.3", b"TLS_AES_256_GCM_SHA384")."""
+        cipher = self._object.cipher()
+        return (self._object.version() or "").encode(), cipher[0].encode() if cipher else b""
+
+    def asked(self) -> bytes:
+        """The name that the client asked the server for, in lower case; b"" if none, or none that a host can have."""
+        name: bytes = getattr(self._object, "name_asked", b"")
+        return name
 
     def encrypt(self, text: "bytes | memoryview") -> bytes:
         """What to send for `text`.  Failed."""

@@ -2,7 +2,7 @@
 
 from vqmail.faces import vdelivermail
 from vqmail.prog import (
-    bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd,
+    bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd, tls,
     virtmaildelivery, virtmailfilter, virtmailquota)
 from vqmail.store import passwords
 
@@ -34,6 +34,7 @@ def network() -> "dict[bytes, Main]":
         b"vq-smtpd": smtpd.main,
         b"vq-qmtpd": qmtpd.main,
         b"vq-qmqpd": qmqpd.main,
+        b"vq-tls": tls.main,
         b"vq-popup": popup.main,
         b"vq-checkpassword": checkpassword.main,
         b"vq-pop3d": pop3d.main,

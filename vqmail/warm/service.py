@@ -3,6 +3,7 @@
 SYNOPSIS    vq-service queue
             vq-service virtmailfilter
             vq-service admin
+            vq-service tls
 
 WRITES      2   the log
 
@@ -11,6 +12,7 @@ Listens on a local socket in run/ and does what the command of the same name is 
     queue           vq-queue: puts messages into the queue, many with one flush of the disk
     virtmailfilter  looks up a virtual user and delivers under the user's own uid
     admin           vq-domain, vq-user, vq-alias, vq-passwd: for the owners of domains, limited to their own
+    tls             secures connections for vq-tls, vq-smtpd and vq-popup
 
 Who the caller is comes from the kernel, not from the caller.  While a service is down its command
 fails for now, and nothing is lost.
@@ -18,14 +20,23 @@ fails for now, and nothing is lost.
 Ends after TERM, and to be started again when setup has renewed the library; callers that are
 connected then are served on.
 
-FILES       run/queue/socket, run/virtmailfilter/socket, run/admin/socket
+The certificates of tls are control/servercert.pem and, for clients that ask for NAME, by SNI,
+control/servercerts/NAME.pem, where NAME may be *.DOMAIN.  Each holds the certificate, the chain above
+it and the key, and belongs to root, mode 400.  A renewed file is in use within seconds; connections
+go on as they began.  One that cannot be used is logged, and the one before it stays.
+
+FILES       run/queue/socket, run/virtmailfilter/socket, run/admin/socket, run/tls/socket
+
+CONTROL FILES
+            servercert.pem servercerts (tls)
 
 EXIT        0   stopped by TERM, or the library was renewed
             100 wrong usage
             111 cannot start; one of its processes died
 
 RUNS AS     root; queue becomes the queue's owner at once, virtmailfilter becomes each user in a
-            process of its own, admin stays root
+            process of its own, admin stays root; tls keeps the keys as root, and what talks
+            to clients is vqtls
 """
 
 import _signal
@@ -33,7 +44,7 @@ import gc
 
 from vqmail import codes
 from vqmail.unix import calls, chain, log
-from vqmail.warm import admin_service, filter_service, queue_service, registry, stale
+from vqmail.warm import admin_service, filter_service, queue_service, registry, stale, tls_service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +56,7 @@ SERVICES = {
     b"queue": (queue_service.listen, queue_service.serve, queue_service.PROCESSES),
     b"virtmailfilter": (filter_service.listen, filter_service.serve, 1),
     b"admin": (admin_service.listen, admin_service.serve, 1),
+    b"tls": (tls_service.listen, tls_service.serve, 1),
 }
 
 
