@@ -50,9 +50,9 @@ def parse(entry: bytes) -> "tuple[bytes, Limit]":
     return who.removeprefix(b"@"), Limit(int(words[0]), int(words[1]))
 
 
-def of(limits: "dict[bytes, Limit]", login: bytes) -> Limit:
-    """The limit of a login: his own, that of his domain, or that of everybody."""
-    for each in (login, login.rpartition(b"@")[2], b""):
+def of(limits: "dict[bytes, Limit]", *logins: bytes) -> Limit:
+    """The limit of somebody who may log in by several names: his own, that of his domain, or that of everybody."""
+    for each in (*logins, *(login.rpartition(b"@")[2] for login in logins), b""):
         if each in limits:
             return limits[each]
     return NONE

@@ -17,6 +17,8 @@ from vqmail.unix import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vqmail.unix.chain import Env
 
 FILES = (b"senders", b"submissionlimits", b"hideclient", *rewrite.FILES)        # what Settings are made of
@@ -82,16 +84,11 @@ class Policy:
         real = self._real(self.domain)
         if self._is_suspended(real):
             return objection.SENDING_SUSPENDED + self.login
-        wrong = self._of_sender(address, real)
-        if wrong:
-            return wrong
-        limit = self._limit()
-        return self._too_many(sendcount.refused(self.login, limit, 1), limit)
+        return self._of_sender(address, real) or self._many(sendcount.refused, 1, real)
 
     def room(self, recipients: int) -> bytes:
         """Why he may not send one more message, to so many, within this hour; b"" if he may, and it is counted."""
-        limit = self._limit()
-        return self._too_many(sendcount.take(self.login, limit, recipients), limit)
+        return self._many(sendcount.take, recipients, self._real(self.domain))
 
     def header(self) -> headfix.Filter:
         """A filter for one message that adds Date and Message-ID if they are missing."""
@@ -175,14 +172,14 @@ class Policy:
 
     # ---- how much? ----
 
-    def _limit(self) -> sendlimits.Limit:
-        return sendlimits.of(self._settings.limits, self.login)
-
-    def _too_many(self, what: bytes, limit: sendlimits.Limit) -> bytes:
-        if not what:
+    def _many(self, ask: "Callable[[bytes, sendlimits.Limit, int], bytes]", recipients: int, real: bytes) -> bytes:
+        if not self._settings.limits:
             return b""
-        return objection.TOO_MANY + b"%d %s for %s" % (
-            limit.messages if what == b"messages" else limit.recipients, what, self.login)
+        account = self._user + b"@" + real      # all names of his domain count together
+        limit = sendlimits.of(self._settings.limits, self.login, account)
+        what = ask(account, limit, recipients)
+        most = limit.messages if what == b"messages" else limit.recipients
+        return objection.TOO_MANY + b"%d %s for %s" % (most, what, self.login) if what else b""
 
 
 def _shown(text: bytes) -> str:

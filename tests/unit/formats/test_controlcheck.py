@@ -26,6 +26,8 @@ KNOWN = tuple(control.TABLE)
     (b"popdomains", "list", b"192.0.2.1 a.test\n2001:db8::1 b.test\nmail.c.test c.test\n"),
     (b"loginseparators", "line", b"!%:/#\n"),
     (b"loginseparators", "line", b"\n"),
+    (b"senders", "list", b"bob@a.test:sales@a.test\n@a.test:@b.test\nbob@a.test:*\n"),
+    (b"submissionlimits", "list", b"100 500\na.test:0 0\n"),
     (b"moreipme", "list", b"192.0.2.1\n2001:db8::1\n"),
     (b"qmqpservers", "list", b"192.0.2.1\n"),
 ])
@@ -57,6 +59,10 @@ def test_right_files_are_right(name: bytes, kind: str, text: bytes) -> None:
     (b"locals", "list", b" a.test\n", ["line 1 begins with a blank, which counts as part of it"]),
     (b"locals", "list", b"\na.test # ours\n", ["line 2 has a blank in it; a comment takes a line of its own"]),
     (b"rcpthosts", "list", "bücher.test\n".encode(), ["line 1 has letters that are not ASCII; a domain goes in its xn-- form"]),
+    (b"senders", "list", b"bob@a.test\n", [
+        "line 1 makes no sense: write login:sender, such as bob@example.com:sales@example.com"]),
+    (b"submissionlimits", "list", b"a.test:5 5\n:5 5\n", [
+        "line 2 makes no sense: before the colon goes a domain or a login"]),
     (b"virtualdomains", "map", b"a.test a\n", ["line 1 has a blank in it; a comment takes a line of its own"]),
     (b"virtualdomains", "map", b"a.test\n", ["line 1 has no colon and does not count"]),
     (b"virtualdomains", "map", b"a.test:a\nA.test:b\n", ["line 2 is the second one for A.test: the last one counts"]),

@@ -1,0 +1,266 @@
+"""As whom a login may send, how much, and what is completed for him."""
+
+import os
+import pathlib
+import re
+
+import pytest
+
+from vqmail import codes, vqhome
+from vqmail.formats import assign, objection
+from vqmail.store import cdb, resolver, sendcount, submission, users
+
+BOB = b"bob@a.test"
+
+
+class World:
+    """a.test with bob and ann, and some dot-qmail files of its owner; other.test is another name of it.
+    closed.test has bob, too, and a catch-all.  joe is a user of the host, host.test."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        for name in ("control", "users", "run/smtpd", "alias", "joe", "a", "c", "virtual/a.test/etc", "virtual/c.test/etc"):
+            (path / name).mkdir(parents=True)
+            (path / name).chmod(0o755)
+        self.write("control/me", "host.test\n")
+        self.write("control/virtualroot", f"{path}/virtual\n")
+        self.write("control/virtualdomains", "a.test:a\nother.test:a\nc.test:c\n")
+        (path / "virtual/other.test").symlink_to("a.test")
+        self.write("a/.qmail-default", "| virtmailfilter\n")
+        self.write("a/.qmail-info", "&bob@a.test\n")
+        self.write("a/.qmail-far", "&info@other.test\n")
+        self.write("a/.qmail-dotted:name", "bob@a.test\n")
+        self.write("a/.qmail-ext", "&bob-x@a.test\n")
+        self.write("a/.qmail-sales", "&bob@a.test\n&ann@a.test\n")
+        self.write("a/.qmail-away", "&bob@else.test\n")
+        self.write("a/.qmail-program", "|true\n")
+        self.write("a/.qmail-nobody", "#\n")
+        self.write("a/.qmail-loop", "&loop@a.test\n")
+        self.write("a/.qmail-any-default", "&bob@a.test\n")
+        self.write("a/.qmail-bob-taken", "&ann@a.test\n")
+        self.write("a/.qmail-broken", "\n&bob@a.test\n")
+        self.write("c/.qmail-default", "| virtmailfilter\n")
+        for name in ("a", "c"):
+            self.write(f"virtual/{name}.test/etc/passwd",
+                       "bob:x:1001:1001::/home/bob:\nann:x:1002:1002::/home/ann:\n")
+        self.write("virtual/c.test/etc/options", "@:catchall=bob:extensions=+\n")
+        cdb.make(users.PATH, assign.records(f"""\
+=joe:joe:2001:2001:{path}/joe:::
++joe-:joe:2001:2001:{path}/joe:-::
++a-:a:2002:2002:{path}/a:-::
++c-:c:2004:2004:{path}/c:-::
++:alias:2006:2006:{path}/alias:-::
+.""".encode().split(b"\n")), 0o644)
+
+    def write(self, name: str, text: str, mode: int = 0o644) -> None:
+        (self.path / name).write_text(text)
+        (self.path / name).chmod(mode)
+
+
+@pytest.fixture
+def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(vqhome, "VQHOME", str(tmp_path).encode())
+    monkeypatch.setattr(users, "PATH", str(tmp_path / "users/cdb").encode())
+    monkeypatch.setattr(sendcount, "PATH", str(tmp_path / "run/smtpd/sent").encode())
+    return World(tmp_path)
+
+
+@pytest.mark.parametrize(("login", "sender", "may"), [
+    # himself
+    (BOB, b"bob@a.test", True),
+    (BOB, b"Bob@A.Test", True),
+    (b"Bob@A.test", b"bob@a.test", True),
+    (BOB, b"bob", True),                        # completed with his domain
+    (BOB, b"", True),                           # receipts
+    (BOB, b"ann@a.test", False),
+    (BOB, b"ann", False),
+    (BOB, b"bob@else.test", False),
+    (BOB, b"bob@host.test", False),
+    (BOB, b"bob@c.test", False),
+    # extensions
+    (BOB, b"bob-lists@a.test", True),
+    (BOB, b"bob+x-y@a.test", True),
+    (BOB, b"bob_x@a.test", False),
+    (BOB, b"bob-taken@a.test", False),
+    (b"bob@c.test", b"bob+x@c.test", True),
+    (b"bob@c.test", b"bob-x@c.test", False),    # of that domain a - is none
+    # other names of his domain
+    (BOB, b"bob@other.test", True),
+    (BOB, b"bob-x@other.test", True),
+    (BOB, b"info@other.test", True),
+    (b"bob@other.test", b"bob@a.test", True),
+    (b"bob@other.test", b"info@a.test", True),
+    # aliases
+    (BOB, b"info@a.test", True),
+    (BOB, b"INFO@a.test", True),
+    (BOB, b"far@a.test", True),
+    (BOB, b"dotted.name@a.test", True),
+    (BOB, b"ext@a.test", True),
+    (b"ann@a.test", b"info@a.test", False),
+    (BOB, b"sales@a.test", False),              # it is ann's, too
+    (BOB, b"away@a.test", False),
+    (BOB, b"program@a.test", False),
+    (BOB, b"nobody@a.test", False),
+    (BOB, b"loop@a.test", False),
+    (BOB, b"any-thing@a.test", False),
+    (BOB, b"broken@a.test", False),
+    # a catch-all brings mail, but no addresses
+    (b"bob@c.test", b"boss@c.test", False),
+    (b"bob@c.test", b"bob@c.test", True),
+    # a user of the host
+    (b"joe@host.test", b"joe@host.test", True),
+    (b"joe", b"joe", True),
+    (b"joe", b"joe@host.test", True),
+    (b"joe", b"joe@a.test", False),
+    (b"joe", b"postmaster@host.test", False),
+    (BOB, b"joe@host.test", False),
+    # whom only an external program knows
+    (b"eve@far.test", b"eve@far.test", True),
+    (b"eve@far.test", b"bob@a.test", False),
+    (b"eve@far.test", b"eva@far.test", False),
+])
+def test_as_whom(world: World, login: bytes, sender: bytes, may: bool) -> None:
+    shared = resolver.Resolver()
+    try:
+        for settings in (None, submission.Settings(shared)):
+            said = submission.Policy(login, {}, settings).sender(sender)
+            assert said == (b"" if may else objection.NOT_YOURS + (
+                login if b"@" in login else login + b"@host.test").lower())
+    finally:
+        shared.close()
+
+
+def test_a_user_of_the_host_has_his_extensions(world: World) -> None:
+    world.write("joe/.qmail-x", "./Mailbox\n")
+
+    assert submission.Policy(b"joe", {}).sender(b"joe-x@host.test") == b""
+    assert submission.Policy(b"joe", {}).sender(b"joe-y@host.test") == objection.NOT_YOURS + b"joe@host.test"
+
+
+def test_what_is_listed(world: World) -> None:
+    world.write("control/senders", "# a comment\nbob@a.test:Sales@a.test\nbob@a.test:@else.test\n@other.test:ann@a.test\n")
+
+    may = [submission.Policy(login, {}).sender(sender) == b"" for login, sender in (
+        (BOB, b"sales@a.test"), (BOB, b"x@else.test"), (BOB, b"ann@a.test"), (b"bob@other.test", b"ann@a.test"),
+        (b"bob@other.test", b"sales@a.test"), (b"ann@a.test", b"sales@a.test"))]
+
+    assert may == [True, True, False, True, True, False]
+
+
+def test_strict_choices(world: World) -> None:
+    strict = submission.Policy(BOB, {b"FORCEAUTHMAILFROM": b""})
+    world.write("control/senders", "bob@a.test:*\n")
+
+    assert strict.sender(b"bob@a.test") == b""
+    assert strict.sender(b"BOB") == b""
+    assert strict.sender(b"bob-x@a.test") == objection.FORCED_SENDER + BOB
+    assert strict.sender(b"") == objection.NULL_SENDER + BOB
+    assert submission.Policy(BOB, {b"REJECTNULLSENDERS": b"1"}).sender(b"") == objection.NULL_SENDER + BOB
+    assert submission.Policy(BOB, {b"REJECTNULLSENDERS": b"1"}).sender(b"bob-x@a.test") == b""
+
+
+@pytest.mark.parametrize(("options", "login", "suspended"), [
+    ("bob:suspended=send\n", BOB, True),
+    ("bob:suspended=login,receive\n", BOB, False),
+    ("ann:suspended=send\n", BOB, False),
+    ("*:suspended=send\n", BOB, True),
+    ("@:suspended=send\n", BOB, True),
+    ("@:suspended=send\n", b"bob@other.test", True),
+    ("@:suspended=send\n", b"gone@a.test", True),
+    ("bob:suspended=send\n", b"bob@c.test", False),
+])
+def test_suspended(world: World, options: str, login: bytes, suspended: bool) -> None:
+    world.write("virtual/a.test/etc/options", options)
+
+    assert submission.Policy(login, {}).sender(login) == (objection.SENDING_SUSPENDED + login if suspended else b"")
+
+
+def test_who_was_suspended_after_his_login_may_not_send_either(world: World) -> None:
+    policy = submission.Policy(BOB, {})
+    assert policy.sender(BOB) == b""
+
+    world.write("virtual/a.test/etc/options", "bob:suspended=send\n")
+
+    assert policy.sender(b"") == objection.SENDING_SUSPENDED + BOB
+
+
+def test_limits(world: World) -> None:
+    world.write("control/submissionlimits", "0 3\nc.test:1 0\nann@a.test:0 0\n")
+    bob, ann, other = (submission.Policy(each, {}) for each in (BOB, b"ann@a.test", b"bob@c.test"))
+
+    assert [bob.room(2), bob.room(2), bob.room(1), bob.room(1)] == [
+        b"", b"too-many 3 recipients for bob@a.test", b"", b"too-many 3 recipients for bob@a.test"]
+    assert bob.sender(BOB) == b"too-many 3 recipients for bob@a.test"
+    assert ann.room(1000) == b""
+    assert [other.sender(b"bob@c.test"), other.room(1000), other.room(1), other.sender(b"bob@c.test")] == [
+        b"", b"", b"too-many 1 messages for bob@c.test", b"too-many 1 messages for bob@c.test"]
+
+
+def test_another_name_of_the_domain_is_no_way_around_the_limit(world: World) -> None:
+    world.write("control/submissionlimits", "1 0\n")
+
+    assert submission.Policy(BOB, {}).room(1) == b""
+    assert submission.Policy(b"bob@other.test", {}).room(1) == b"too-many 1 messages for bob@other.test"
+
+
+@pytest.mark.parametrize(("name", "text", "words"), [
+    ("senders", "bob@a.test\n", "control/senders: bob@a.test: write login:sender"),
+    ("submissionlimits", "many\n", "control/submissionlimits: many: write messages and recipients"),
+])
+def test_a_file_that_makes_no_sense_is_trouble(world: World, name: str, text: str, words: str) -> None:
+    world.write("control/" + name, text)
+
+    with pytest.raises(codes.TryLater, match=words):
+        submission.Policy(BOB, {})
+
+
+@pytest.mark.parametrize(("login", "address", "expected"), [
+    (BOB, b"alice", b"alice@a.test"),
+    (b"BOB@A.test", b"Alice", b"Alice@a.test"),
+    (BOB, b"alice@c.test", b"alice@c.test"),
+    (BOB, b"", b""),
+    (b"joe", b"alice", b"alice@host.test"),
+    (b"odd@name@a.test", b"alice", b"alice@a.test"),
+])
+def test_bare_names_are_of_the_logins_domain(world: World, login: bytes, address: bytes, expected: bytes) -> None:
+    assert submission.Policy(login, {}).complete(address) == expected
+    assert submission.Policy(login, {}).recipient(address) == expected
+
+
+def test_a_header_is_completed_in_the_name_of_the_domain(world: World) -> None:
+    policy = submission.Policy(BOB, {})
+    said = []
+    for _ in range(2):
+        each = policy.header()
+        said.append(each.feed(b"Subject: x\n\nbody\n") + each.end())
+
+    found = re.fullmatch(
+        rb"Subject: x\nDate: (Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000\n"
+        rb"Message-ID: <\d{14}\.\d+\.[0-9a-f]{12}@a\.test>\n\nbody\n", said[0])
+
+    assert found
+    assert said[0].partition(b"Message-ID")[2] != said[1].partition(b"Message-ID")[2]
+
+
+def test_where_he_is_is_hidden_by_choice(world: World) -> None:
+    env = {b"TCPREMOTEIP": b"192.0.2.1", b"TCPREMOTEHOST": b"home.test", b"X": b"y"}
+    open_, login = submission.Policy(BOB, {}), {b"TCPREMOTEINFO": BOB}
+    assert (open_.hides_address, open_.client(env, b"laptop")) == (False, ({**env, **login}, b"laptop"))
+
+    world.write("control/hideclient", "1\n")
+    hidden = submission.Policy(BOB, {})
+
+    assert (hidden.hides_address, hidden.client(env, b"laptop")) == (True, (
+        {b"TCPREMOTEIP": b"a.test", b"TCPREMOTEHOST": b"a.test", b"TCPREMOTEINFO": b"bob", b"X": b"y"}, b""))
+
+
+def test_no_descriptor_stays_open(world: World) -> None:
+    world.write("control/submissionlimits", "1 0\n")
+    before = os.listdir("/proc/self/fd")
+    policy = submission.Policy(BOB, {})
+    for sender in (BOB, b"ann@a.test", b"info@a.test"):
+        policy.sender(sender)
+    policy.room(1)
+    policy.room(1)
+
+    assert len(os.listdir("/proc/self/fd")) == len(before)
