@@ -30,7 +30,7 @@ ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"sto
            **dict.fromkeys(("_md5", "_sha1", "_sha2", "_sha256", "_sha512"), {"formats/digest.py"}),
            "_hashlib": {"store/hashes.py"}, "argon2": {"store/hashes.py"},
            "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
-           "binascii": {"proto/base64.py", "proto/login.py"}, "hmac": {"proto/login.py"},
+           "binascii": {"formats/base64.py", "proto/base64.py", "proto/login.py"}, "hmac": {"proto/login.py"},
            "docopt": {"unix/usage.py"}}
 CALLED_ONLY_IN = {
     "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},

@@ -67,6 +67,9 @@ TABLE = {
     b"notipme": Setting("list", None, "remote", "addresses of this machine that are not to count as ours"),
     b"outgoingip": Setting("list", None, "remote", "our address when we send: `address`, or `domain:address` for the "
                            "senders of a domain; one IPv4 and one IPv6 address each"),
+    b"passwordscheme": Setting("line", b"", "checkpassword", "what a new password is stored as, and an old one that is "
+                               "weaker after a login: yescrypt, sha512, bcrypt, argon2id, scram-sha-256, or clear; the "
+                               "best that crypt(3) has without it; keep: that, and old ones stay as they are"),
     b"percenthack": Setting("list", None, "send local smtpd qmtpd",
                             "domains for which user%host@domain means user@host"),
     b"plusdomain": Setting("line", ME, "inject", "replaces a + at the end of a host name in a message sent from here"),
@@ -84,6 +87,11 @@ TABLE = {
                           "domains we receive mail for; without this file strangers can send to nobody"),
     b"senders": Setting("list", None, "smtpd", "`login:sender`: who has logged in so may send as that address, too; "
                         "@domain stands for all of it on either side, * for any sender, no login for all of them"),
+    b"servercert.pem": Setting("certificate", None, "service", "the certificate that clients get, the chain above "
+                               "it, and its key: PEM, root's, mode 400; with it TLS is offered, but not where env/ has "
+                               "DISABLETLS; a renewed one is in use within seconds"),
+    b"servercerts": Setting("certificates", None, "service", "a directory: NAME.pem is what clients get that ask for "
+                            "the host NAME (SNI), *.DOMAIN.pem those that ask for any host of DOMAIN"),
     b"smtpgreeting": Setting("line", ME, "smtpd", "what the SMTP greeting says; starts with the host's name"),
     b"smtproutes": Setting("list", None, "remote", "`domain:relay`, `domain:relay:port`: mail for the domain goes to "
                            "the relay instead of its MX; .domain for those below it, nothing before the colon for all"),

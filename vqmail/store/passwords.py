@@ -1,130 +1,262 @@
 """Is this the password?  A "no" costs as much for a user whom there is not as for one whom there is.
 
-Stored forms: crypt(3) of all kinds ($1$ $5$ $6$ $y$, DES ...); {CLEAR}secret or {PLAIN}secret for those who want APOP;
-{PLAIN-MD5} and 32 hex digits, for those who had it elsewhere.  What is empty, or begins with * or !, or is just an x,
-is no password: nobody gets in.
+Stored forms: formats/storedpassword has them all.  control/passwordscheme is the one that new passwords get, and that
+old ones are made into after a login (store/rehash).
+
+A stored password that is cheaper to compute than the preferred one costs that, too, when it was not the right one.  One
+that is dearer, such as bcrypt's of another system, can still be told from nobody's by the clock, where the server does
+not answer every "no" equally late.
 """
 
-import errno
-
 from vqmail import codes
+from vqmail.formats import base64, digest, scramkeys, storedpassword
+from vqmail.formats.storedpassword import ARGON2, CLEAR, CRYPT, DIGEST, LOCKED, PBKDF2, SCRAM
+from vqmail.store import control, hashes
 
-SALT = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-# yescrypt with 2 MiB costs a login as much time as $6$ does, and so as NOBODY; the best that the system knows is b""
-SCHEMES = {b"": b"", b"yescrypt": b"$y$j85$", b"sha512": b"$6$", b"clear": b""}
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CLEAR = (b"{CLEAR}", b"{PLAIN}")
-MD5 = b"{PLAIN-MD5}"
-LOCKED = (b"*", b"!")
-# the hash of no password anybody has: what an unknown user's attempt is compared with
-NOBODY = b"$6$vqmailnobodyhere$" + b"." * 86
-SLOW = (b"$5$", b"$6$", b"$y$", b"$gy$", b"$7$", b"$2")     # kinds that cost no less than NOBODY
+    from vqmail.formats.storedpassword import Stored
+
+SALT = hashes.SALT
+LONGEST = 511                   # bytes of a password that crypt(3) takes; nobody has a longer one
+# what new passwords are made into, and how strong that is; yescrypt with 2 MiB costs a login as much time as $6$ does
+SCHEMES = {b"": 0, b"yescrypt": 5, b"sha512": 4, b"bcrypt": 5, b"argon2id": 5, b"scram-sha-256": 3, b"clear": 0}
+KEEP = b"keep"                  # control/passwordscheme: the default for new ones, and old ones stay what they are
+YESCRYPT, SHA512, BCRYPT = b"$y$j85$", b"$6$", b"$2b$10$"
+# what crypt(3) can make, how strong it is: 1 without salt, 2 fast, 3 slow and small, 4, 5 slow, and large or bound to
+# one kind of processor
+STRENGTHS = ((b"$argon2", 5), (b"$y$", 5), (b"$gy$", 5), (b"$7$", 5), (b"$2", 5), (b"$6$", 4), (b"$5$", 4),
+             (b"$", 2), (b"_", 2))
+UNIT = 5000                     # the work of $6$ with as many rounds, which is its default
+WORDS = ("a stored password that begins with %s is of no kind that is known here, or not whole: set it anew")
 
 
-def verify(secret: bytes, stored: "bytes | None", timestamp: bytes) -> bool:
-    """Whether `secret`, a password or APOP's digest for `timestamp`, fits what is `stored` (None: no such user).
+def verify(secret: bytes, stored: "bytes | None", challenge: bytes) -> bool:
+    """Whether `secret` fits what is `stored` (None: no such user): a password, APOP's digest for `challenge`, or
+    CRAM-MD5's.
 
-    TryLater if the hash is of a kind that this system does not know.
+    TryLater if the stored one is of a kind that is not known here.
     """
-    if stored is None or stored in (b"", b"x") or stored.startswith(LOCKED):
-        stored = b""
-    if stored.startswith(CLEAR):
-        right = _is_clear(secret, stored.partition(b"}")[2], timestamp)
-    elif stored.startswith(MD5):
-        right = _same(_md5(secret), stored[len(MD5):].lower())
-    else:
-        right = bool(stored) and _same(_crypt(secret, stored), stored)
-    if not right and not stored.startswith(SLOW):
-        _crypt(secret, NOBODY)                  # or a stranger could tell by the clock who is not there
+    kept = _decode(stored or b"")
+    possible = len(secret) <= LONGEST and b"\0" not in secret
+    tried = secret if possible else b"-"        # it costs the same
+    try:
+        right = COMPARE[kept.kind](kept, tried, challenge) and possible
+    except ValueError:
+        raise _unknown(stored or b"") from None
+    if not right:
+        scheme = preferred()
+        if 2 * work(kept) < work_of(scheme):
+            _spend(tried, scheme)               # or a stranger could tell by the clock who is not there
     return right
 
 
-def _is_clear(secret: bytes, clear: bytes, timestamp: bytes) -> bool:
-    if not clear:
+def preferred() -> bytes:
+    """The one of SCHEMES that control/passwordscheme names; b"", the best that crypt(3) has, without it.  TryLater."""
+    scheme = control.line(b"passwordscheme").lower()
+    if scheme not in SCHEMES and scheme != KEEP:
+        raise codes.TryLater("control/passwordscheme: there is no scheme %s; there are %s" % (
+            _shown(scheme), b", ".join(each for each in (*SCHEMES, KEEP) if each).decode()))
+    return b"" if scheme == KEEP else scheme
+
+
+def hashed(secret: bytes, random: bytes, scheme: bytes = b"") -> bytes:
+    """What to store for `secret`, by one of SCHEMES, or the preferred one.  `random` is at least 20 random bytes."""
+    return _made(secret, random, scheme or preferred())
+
+
+def outdated(stored: bytes) -> bool:
+    """Whether another form of the same password would be a stronger one, and is preferred.  Never for one in clear: it
+    was chosen, for APOP or CRAM-MD5.  TryLater.
+    """
+    try:
+        kept = storedpassword.decode(stored)
+    except ValueError:
         return False
-    digest = _md5(timestamp + clear)            # RFC 1939 7
-    # without a challenge the digest would be one for ever
-    return _same(secret, clear) or (bool(timestamp) and _same(secret, digest))
+    if kept.kind in (LOCKED, CLEAR) or control.line(b"passwordscheme").lower() == KEEP:
+        return False
+    scheme = preferred() or b"yescrypt"
+    if scheme == b"clear":
+        return False
+    strength = _strength(kept)
+    # the same scheme, with less work
+    return strength < SCHEMES[scheme] or (strength == SCHEMES[scheme] and _scheme(kept) == scheme
+                                          and work(kept) < work_of(scheme))
 
 
-def _md5(data: bytes) -> bytes:
-    from _md5 import md5  # for APOP and old stored forms only; hashlib would cost 4 ms
-
-    return bytes(md5(data, usedforsecurity=False).hexdigest(), "ascii")
+def scram(stored: "bytes | None", salt: bytes = b"\0" * scramkeys.SALT) -> "scramkeys.Keys | None":
+    """What SCRAM-SHA-256 needs of the stored password (None: no such user), by `salt` where it is in clear; None if it
+    has none of that.  Costs the same for all.
+    """
+    try:
+        kept = storedpassword.decode(stored or b"")
+    except ValueError:
+        kept = storedpassword.Stored(LOCKED, b"")
+    made = hashes.scram_keys(hashes.prepared(kept.value) if kept.kind == CLEAR else b"-", salt)
+    return kept.keys if kept.kind == SCRAM else (made if kept.kind == CLEAR else None)
 
 
 def is_possible(stored: bytes) -> bool:
     """Whether a login can be compared with `stored`, or it is one that nobody gets in with.  False for a hash that was
     cut, or is a password in clear by mistake: what is made with it as a salt has another length.
     """
-    if stored.startswith((*LOCKED, *CLEAR)):
-        return True
-    if stored.startswith(MD5):
-        return len(stored) == len(MD5) + 32 and not stored[len(MD5):].strip(b"0123456789abcdefABCDEF")
     try:
-        return len(_crypt(b"-", stored)) == len(stored)
-    except (codes.TryLater, UnicodeDecodeError):
+        kept = storedpassword.decode(stored)
+        if kept.kind == LOCKED:
+            return stored.startswith((b"*", b"!"))
+        if kept.kind == CRYPT:
+            return len(hashes.crypt(b"-", kept.value)) == len(kept.value)
+        if kept.kind == ARGON2:
+            hashes.argon2_fits(b"-", kept.value)
+    except ValueError:
         return False
+    return True
 
 
 def load() -> None:
     """Have crypt(3) in memory before many processes are forked that want it."""
-    _crypt(b"", NOBODY)
+    hashes.crypt(b"", SHA512)
 
 
-def _same(one: bytes, other: bytes) -> bool:
-    from _operator import _compare_digest  # hmac's, without hmac
+def work(kept: "Stored") -> int:
+    """About how much work a comparison is; $6$ with its default of rounds is UNIT."""
+    value = kept.value
+    if kept.kind == SCRAM and kept.keys is not None:
+        return kept.keys.iterations * 2 // 3
+    if kept.kind == PBKDF2:
+        return kept.rounds // 2
+    if kept.kind == ARGON2:
+        return 10 * UNIT
+    if kept.kind != CRYPT:
+        return 0
+    kind, option = [*value[1:].split(b"$"), b"", b""][:2]
+    if value.startswith((b"$5$", b"$6$")):
+        rounds = option.removeprefix(b"rounds=")
+        return int(rounds) if rounds != option and rounds.isdigit() and len(rounds) < 10 else UNIT
+    if value.startswith(b"$2"):
+        return UNIT << int(option) >> 5 if option.isdigit() and len(option) == 2 and int(option) < 32 else 0
+    if kind in (b"y", b"gy"):                   # j85 has UNIT, j9T 8 times as much
+        return UNIT << max(SALT.find(option[1:2]), 0) >> 10 << 2 * (option[2:3] == b"T")
+    return 2 * UNIT if kind == b"7" else 0
 
-    return bool(_compare_digest(one, other))
+
+def work_of(scheme: bytes) -> int:
+    """The same for what one of SCHEMES makes."""
+    return {b"argon2id": 10 * UNIT, b"bcrypt": UNIT << 5,
+            b"scram-sha-256": scramkeys.ITERATIONS * 2 // 3}.get(scheme, UNIT)
 
 
-def _crypt(secret: bytes, salt: bytes) -> bytes:
-    """crypt(3); b"" if it cannot be told because of the password."""
-    if b"\0" in secret:
-        return b""
-    hashed = _hash(secret, salt)
-    if not hashed or hashed.startswith(LOCKED):             # "*0" is libxcrypt's failure
-        raise codes.TryLater("a stored password that begins with %s is of no kind that crypt(3) knows here: set it "
-                             "anew" % "".join(chr(each) if 32 < each < 127 else "?" for each in salt[:3]))
+def _is_clear(kept: "Stored", secret: bytes, challenge: bytes) -> bool:
+    clear = kept.value
+    if digest.same(secret, clear):
+        return True
+    if not challenge:                           # without a challenge the digest would be one for ever
+        return False
+    apop = digest.of("md5", challenge + clear).hex().encode()                                       # RFC 1939 7
+    cram = digest.keyed("md5", clear, challenge).hex().encode()                                     # RFC 2195 2
+    return digest.same(secret, apop) | digest.same(secret.lower(), cram)
+
+
+def _is_digest(kept: "Stored", secret: bytes, _: bytes) -> bool:
+    return digest.same(digest.of(kept.digest, secret + kept.salt), kept.value)
+
+
+def _is_crypt(kept: "Stored", secret: bytes, _: bytes) -> bool:
+    hashed = hashes.crypt(secret, kept.value)
+    if not hashed:
+        raise ValueError("of no kind that crypt(3) knows here")
+    return digest.same(hashed, kept.value)
+
+
+def _is_argon2(kept: "Stored", secret: bytes, _: bytes) -> bool:
+    return hashes.argon2_fits(secret, kept.value)
+
+
+def _is_pbkdf2(kept: "Stored", secret: bytes, _: bytes) -> bool:
+    return digest.same(hashes.pbkdf2(kept.digest, secret, kept.salt, kept.rounds), kept.value)
+
+
+def _is_scram(kept: "Stored", secret: bytes, _: bytes) -> bool:
+    keys = kept.keys
+    assert keys is not None
+    right = False
+    for each in {secret, hashes.prepared(secret)}:      # Dovecot's are made of the password as it is
+        made = hashes.scram_keys(each, keys.salt, keys.iterations)
+        right |= digest.same(made.stored_key, keys.stored_key)
+    return right
+
+
+def _is_locked(_: "Stored", __: bytes, ___: bytes) -> bool:
+    return False
+
+
+COMPARE: "dict[str, Callable[[Stored, bytes, bytes], bool]]" = {
+    LOCKED: _is_locked, CLEAR: _is_clear, DIGEST: _is_digest, CRYPT: _is_crypt, ARGON2: _is_argon2, PBKDF2: _is_pbkdf2,
+    SCRAM: _is_scram}
+
+
+def _spend(secret: bytes, scheme: bytes) -> None:
+    """Work as for one of SCHEMES."""
+    try:
+        _made(secret, bytes(20), b"" if scheme == b"clear" else scheme)
+    except codes.TryLater:                      # not to be had here: no reason to say anything but no
+        _made(secret, bytes(20), b"")
+
+
+def _made(secret: bytes, random: bytes, scheme: bytes) -> bytes:
+    if scheme == b"clear":
+        # what would end the field, or the line, is written otherwise
+        plain = b":" not in secret and all(each > 31 for each in secret)
+        return b"{CLEAR}" + secret if plain else b"{CLEAR.B64}" + base64.encode(secret)
+    if scheme == b"scram-sha-256":
+        keys = hashes.scram_keys(hashes.prepared(secret), random[:scramkeys.SALT])
+        return b"{SCRAM-SHA-256}" + scramkeys.encode(keys)
+    if scheme == b"argon2id":
+        return hashes.argon2(secret, random[:16])
+    letters = bytes(SALT[each % 64] for each in random)
+    hashed = b""
+    if scheme == b"bcrypt":                     # 22 letters are 16 bytes
+        number = int.from_bytes(random[:16], "big") << 4
+        hashed = hashes.crypt(secret, BCRYPT + bytes(SALT[number >> each & 63] for each in range(126, -1, -6)))
+    elif scheme in (b"", b"yescrypt"):
+        hashed = hashes.crypt(secret, YESCRYPT + letters[:20])
+    if not hashed and scheme in (b"", b"sha512"):
+        hashed = hashes.crypt(secret, SHA512 + letters[:16])
+    if not hashed:
+        raise codes.TryLater("crypt(3) does not know %s here; choose another scheme" % _shown(scheme))
     return hashed
 
 
-def _hash(secret: bytes, salt: bytes) -> bytes:
+def _strength(kept: "Stored") -> int:
+    if kept.kind == DIGEST:
+        return 2 if kept.salt else 1
+    if kept.kind in (PBKDF2, SCRAM):
+        return 3
+    return next((strength for begin, strength in STRENGTHS if kept.value.startswith(begin)), 1)
+
+
+def _scheme(kept: "Stored") -> bytes:
+    if kept.kind == SCRAM:
+        return b"scram-sha-256"
+    if kept.kind == ARGON2:
+        return b"argon2id"
+    return {b"y": b"yescrypt", b"6": b"sha512"}.get(kept.value[1:2], b"bcrypt" if kept.value[:2] == b"$2" else b"")
+
+
+def _decode(stored: bytes) -> "Stored":
     try:
-        from _crypt import crypt  # crypt's own C half: the module around it costs 15 ms
-    except ImportError:
-        from _crypt_r import crypt  # the same for Python 3.13 and later
-
-    try:
-        return (crypt(secret.decode("utf-8"), salt.decode("ascii")) or "").encode("ascii")
-    except UnicodeDecodeError:
-        return _hash_8_bit(crypt, secret, salt)
-    except OSError as error:
-        if error.errno in (errno.EINVAL, errno.ENOSYS):
-            return b""
-        raise codes.TryLater("crypt(3): %s" % error.strerror) from None
+        return storedpassword.decode(stored)
+    except ValueError:
+        raise _unknown(stored) from None
 
 
-def _hash_8_bit(crypt: "Callable[[str, str], str]", secret: bytes, salt: bytes) -> bytes:
-    """For a password that is no UTF-8, as old clients send them: the module takes none, the library does."""
-    import sys
-    from ctypes import CDLL, c_char_p  # costs 10 ms, and is seldom needed
-
-    library = CDLL(getattr(sys.modules[crypt.__module__], "__file__", None)).crypt
-    library.restype = c_char_p
-    library.argtypes = [c_char_p, c_char_p]
-    hashed: bytes | None = library(secret, salt)
-    return hashed or b""
+def _unknown(stored: bytes) -> codes.TryLater:
+    # of a hash three characters say the kind; of a password in clear nobody should see more
+    name, brace, _ = stored.partition(b"}")
+    return codes.TryLater(WORDS % _shown(name + brace if brace and stored[:1] == b"{" else stored[:3]))
 
 
-def hashed(secret: bytes, random: bytes, scheme: bytes = b"") -> bytes:
-    """What to store for `secret`, by one of SCHEMES.  `random` is at least 16 random bytes."""
-    if scheme == b"clear":
-        return CLEAR[0] + secret
-    if not scheme:
-        scheme = b"yescrypt" if _hash(b"", b"%s%s$" % (SCHEMES[b"yescrypt"], SALT[:16])) else b"sha512"
-    length = 20 if scheme == b"yescrypt" else 16
-    return _crypt(secret, SCHEMES[scheme] + bytes(SALT[each % 64] for each in random[:length]))
+def _shown(text: bytes) -> str:
+    return "".join(chr(each) if 32 < each < 127 else "?" for each in text[:30])
