@@ -10,7 +10,7 @@ import subprocess
 
 from system import wait_until
 
-SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter", "admin")
+SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter", "admin", "tls", "submission", "smtps", "pop3s")
 
 
 class Supervised:
@@ -40,7 +40,7 @@ class Supervised:
         for name, port in (("smtpd", self.smtp), ("pop3d", self.pop3)):
             wait_until(lambda port=port: _answers(port), f"{name} on port {port}")
         for name, words in (("send", "status: local"), ("queue", "queue: ready"), ("virtmailfilter", "filter: ready"),
-                            ("admin", "admin: ready")):
+                            ("admin", "admin: ready"), ("tls", "tls: ready")):
             wait_until(lambda name=name, words=words: words in self.log(name), f"{words!r} in the log of {name}")
 
     def svc(self, options: str, *names: str) -> None:

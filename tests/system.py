@@ -180,6 +180,9 @@ class System:
     def start_filter(self) -> None:
         self._start_service("virtmailfilter")
 
+    def start_tls(self) -> None:
+        self._start_service("tls")
+
     def start_admin(self) -> None:
         self._start_service("admin")
 

@@ -263,7 +263,7 @@ def test_showctl_says_where_it_is_and_shows_every_control_file(home: Home) -> No
 
     assert first.startswith(f"qmail home directory: {home.path}.\nsystem host name: ")
     assert "\nsubdirectory split: 23.\n" in first
-    assert f"\nuser ids: alias {uid}, qmaild {uid}, qmaill {uid}, qmailq {uid}, qmailr {uid}, qmails {uid}.\n" in first
+    assert f"\nuser ids: alias {uid}, qmaild {uid}, qmaill {uid}, qmailq {uid}, qmailr {uid}, qmails {uid}, vqtls {uid}.\n" in first
     assert {name.decode() for name in control.TABLE} == set(said) - {"qmail home directory"}
     assert said["me"] == "me: My name is host.test."
     assert said["locals"] == "locals: (Default.)\nMail for host.test goes to users of this host."

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 USAGE = """usage: vq-showctl [--json] [NAME]
        vq-showctl --help"""
 USERS = ((b"alias", roles.ALIAS), (b"qmaild", roles.DAEMON), (b"qmaill", roles.LOG), (b"qmailq", roles.QUEUE),
-         (b"qmailr", roles.REMOTE), (b"qmails", roles.SEND))
+         (b"qmailr", roles.REMOTE), (b"qmails", roles.SEND), (b"vqtls", roles.TLS))
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:

@@ -10,7 +10,7 @@ import shutil
 import stat
 import subprocess
 
-from vqmail.setup import hier, install, services
+from vqmail.setup import certificates, hier, install, services
 
 SOURCE = pathlib.Path(__file__).parent.parent
 
@@ -39,6 +39,7 @@ def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
         found += _look(each, stat.S_IFDIR | 0o755 if each.is_dir() else stat.S_IFREG | 0o644, root)
     if not (home / "control/me").is_file():
         found.append(f"{home}/control/me is missing; echo the name of this host into it")
+    found += certificates.complaints(home, root[0])
     if (home / "users/journal").is_file():
         found.append(f"{home}/users/journal holds the rest of a change to settings; run {home}/bin/vq-newu")
     if not (home / "users/cdb").is_file():

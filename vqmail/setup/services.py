@@ -1,6 +1,7 @@
 """The service directories that svscan runs: VQHOME/service/NAME with run and log/run.
 
 Each has an env/ directory (envdir): what a postmaster may want to change is a file there, not a line of a script.
+Those that are DOWN at first come with a file `down`; to turn one on, remove that and say svc -u.
 """
 
 import os
@@ -13,27 +14,43 @@ from vqmail.setup.install import Ids
 SETTINGS = {
     "smtpd": {"ADDRESS": "0", "PORT": "25", "LIMIT": "100", "SERVER": "vq-tcpserver"},
     "pop3d": {"ADDRESS": "0", "PORT": "110", "LIMIT": "100", "SERVER": "vq-tcpserver"},
+    "submission": {"ADDRESS": "0", "PORT": "587", "LIMIT": "100", "SERVER": "vq-tcpserver", "SUBMISSION": "1"},
+    "smtps": {"ADDRESS": "0", "PORT": "465", "LIMIT": "100", "SERVER": "vq-tcpserver", "SUBMISSION": "1"},
+    "pop3s": {"ADDRESS": "0", "PORT": "995", "LIMIT": "100", "SERVER": "vq-tcpserver"},
     "send": {"DELIVERY": "./Maildir/"},
     "queue": {},
     "virtmailfilter": {},
     "admin": {},
+    "tls": {},
 }
 
-RUN = {
-    "smtpd": """\
-name=$(head -n 1 {home}/control/me)
+# doors that a postmaster opens when he has a certificate
+DOWN = ("submission", "smtps", "pop3s")
+
+SMTP = """\
+name=$(head -n 1 {{home}}/control/me)
 rules=
-[ -f {home}/control/tcp.smtp.cdb ] && rules="-x {home}/control/tcp.smtp.cdb"
+[ -f {{home}}/control/tcp.smtp.cdb ] && rules="-x {{home}}/control/tcp.smtp.cdb"
 exec $SERVER -v -R -H -l "$name" $rules -c "$LIMIT" -u "$(id -u qmaild)" -g "$(id -g qmaild)" "$ADDRESS" "$PORT" \\
-    {home}/bin/vq-smtpd
-""",
-    "pop3d": """\
-name=$(head -n 1 {home}/control/me)
+    {0}{{home}}/bin/vq-smtpd
+"""
+
+POP3 = """\
+name=$(head -n 1 {{home}}/control/me)
 rules=
-[ -f {home}/control/tcp.pop3.cdb ] && rules="-x {home}/control/tcp.pop3.cdb"
+[ -f {{home}}/control/tcp.pop3.cdb ] && rules="-x {{home}}/control/tcp.pop3.cdb"
 exec $SERVER -v -R -H -l "$name" $rules -c "$LIMIT" "$ADDRESS" "$PORT" \\
-    {home}/bin/vq-popup "$name" {home}/bin/vq-checkpassword {home}/bin/vq-pop3d Maildir
-""",
+    {0}{{home}}/bin/vq-popup "$name" {{home}}/bin/vq-checkpassword {{home}}/bin/vq-pop3d Maildir
+"""
+
+IN_TLS = "{home}/bin/vq-tls "
+
+RUN = {
+    "smtpd": SMTP.format(""),
+    "pop3d": POP3.format(""),
+    "submission": SMTP.format(""),
+    "smtps": SMTP.format(IN_TLS),
+    "pop3s": POP3.format(IN_TLS),
     "send": """\
 exec vq-start "$DELIVERY"
 """,
@@ -45,6 +62,9 @@ exec vq-service virtmailfilter
 """,
     "admin": """\
 exec vq-service admin
+""",
+    "tls": """\
+exec vq-service tls
 """,
 }
 
@@ -67,10 +87,17 @@ exec setuidgid qmaill multilog t s1000000 n20 ./main
 """
 
 
+TURN_ON = """\
+# Off at first.  With a certificate in {home}/control/servercert.pem:
+#     rm {home}/service/{name}/down; svc -u {home}/service/{name}
+"""
+
+
 def run_script(name: str, home: pathlib.Path) -> str:
     """The text of service/`name`/run: the settings come from env/, by a second start of the script under envdir."""
     again = '[ -n "$VQ_ENV" ] || exec env VQ_ENV=1 envdir ./env ./run\nunset VQ_ENV\n'
-    return HEAD.format(home=home, path=PATH) + again + RUN[name].format(home=home)
+    turn_on = TURN_ON.format(home=home, name=name) if name in DOWN else ""
+    return HEAD.format(home=home, path=PATH) + turn_on + again + RUN[name].format(home=home)
 
 
 def files(home: pathlib.Path) -> "list[tuple[str, str, int]]":
@@ -91,9 +118,18 @@ def directories() -> "list[tuple[str, int, str, str]]":
     return found
 
 
+def is_down(home: pathlib.Path, name: str) -> bool:
+    """Whether supervise leaves service/`name` alone until svc -u."""
+    return (home / "service" / name / "down").exists()
+
+
 def install(home: pathlib.Path, ids: Ids) -> None:
     """Make or renew the service directories; settings and logs that are there stay."""
     owner = ids.of(hier.OWNER, hier.GROUP)
+    for name in DOWN:
+        if not (home / "service" / name).exists():
+            (home / "service" / name).mkdir()
+            (home / "service" / name / "down").touch()
     for folder, mode, user, group in directories():
         (home / folder).mkdir(exist_ok=True)
         (home / folder).chmod(mode)

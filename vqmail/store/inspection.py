@@ -16,6 +16,8 @@ ANYBODY = ("all", "inject", "qmqpc")    # programs of every user
 WHO = {roles.SEND: "qmails", roles.DAEMON: "qmaild", roles.REMOTE: "qmailr"}
 NOBODY = (-1, -1)                       # neither owner nor group of anything
 READ, SEARCH = 0o4, 0o1
+EVERYBODY = 0o077                       # and the group
+CERTIFICATES = ("certificate", "certificates")  # kinds that hold keys
 MOST = 10                               # domains that one complaint names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class Found(Record):
 
 def look(name: bytes) -> Found:
     """What control/`name` says and what is wrong with it; one that we cannot read is in trouble like any other."""
+    if control.TABLE[name].kind in CERTIFICATES:
+        return _certificates(name)
     try:
         text = control.read(name)
         values = _values(name)
@@ -47,6 +51,23 @@ def look(name: bytes) -> Found:
     except codes.Failure as failure:            # another file is in trouble, and says so itself
         problems.append("cannot be compared with other files: %s" % failure)
     return Found(name, text is not None, values, problems)
+
+
+def _certificates(name: bytes) -> Found:
+    """Where the certificates are; they are not read, for the keys are with them."""
+    path = DIRECTORY + b"/" + name
+    several = control.TABLE[name].kind == "certificates"
+    there = [path]
+    try:
+        if several:
+            there = [path + b"/" + each for each in sorted(calls.listdir(path)) if each.endswith(b".pem")]
+        problems = ["everybody can read the key in %s; chown root and chmod 400" % each.decode("utf-8", "replace")
+                    for each in there if calls.stat(each).st_mode & EVERYBODY]
+    except FileNotFoundError:
+        return Found(name, False, [] if several else b"", [])  # noqa: FBT003
+    except OSError as error:
+        return Found(name, True, None, ["cannot be looked at: %s" % error.strerror])  # noqa: FBT003
+    return Found(name, True, [each.rpartition(b"/")[2] for each in there] if several else path, problems)  # noqa: FBT003
 
 
 def strangers() -> "list[tuple[bytes, str]]":
