@@ -21,6 +21,9 @@ MESSAGES = {                    # name: (the file, as it goes over the line, oct
 }
 
 
+OFFER = pop3.Offer(False, True, [b"PLAIN", b"LOGIN"], pop3.keeps(b"NEVER", 0))      # noqa: FBT003
+
+
 class Transcript(smtp_transcript.Transcript):
     """`parts` are (what the client sends, what the server then says)."""
 
@@ -41,7 +44,8 @@ class Driver:
         self.closed = False
         self.removed: set[int] = set()
         self._lines = pop3.Lines()
-        self._state: pop3.Authorization | pop3.Transaction = pop3.Authorization()
+        self._failed = 0
+        self._state: pop3.Authorization | pop3.Transaction = pop3.Authorization(OFFER)
 
     def send(self, data: bytes) -> bytes:
         """What is said to `data`."""
@@ -71,8 +75,10 @@ class Driver:
                 self._state = pop3.Transaction(len(files))
                 self.said += b"+OK \r\n"
             else:
-                self.said += b"-ERR [AUTH] authorization failed\r\n"
-                self.closed = True
+                self._failed += 1
+                self.closed = self._failed == 3
+                self.said += b"-ERR [AUTH] too many logins failed\r\n" if self.closed else (
+                    b"-ERR [AUTH] authorization failed\r\n")
         else:
             here = list(self._state.here())
             if isinstance(event, pop3.Stat):

@@ -1,6 +1,8 @@
 """vq-popup with checkers of all kinds behind it, and the whole chain on transcripts; cold and warm."""
 
+import base64
 import hashlib
+import hmac
 import pathlib
 import re
 import time
@@ -12,6 +14,8 @@ import pytest
 import support
 
 FAILED = b"-ERR [AUTH] authorization failed\r\n"
+TOO_OFTEN = b"-ERR [AUTH] too many logins failed\r\n"
+BYE = b"+OK see you\r\n"
 TRY_LATER = b"-ERR [SYS/TEMP] cannot look that up now, try again later\r\n"
 
 
@@ -53,7 +57,7 @@ def test_transcript(world: pop_world.World, name: str) -> None:
     session.code()
 
 
-@pytest.mark.parametrize("name", ["pipelined.txt", "errors.txt", "plain.txt"])
+@pytest.mark.parametrize("name", ["pipelined.txt", "errors.txt", "plain.txt", "auth-pipelined.txt", "second.txt"])
 def test_transcript_at_once(world: pop_world.World, name: str) -> None:
     transcript = pop_transcript.Transcript(name)
     session = world.popup()
@@ -121,9 +125,9 @@ def test_apop_hands_over_the_digest(world: pop_world.World) -> None:
 def test_every_end_of_the_checker(world: pop_world.World, how: str, answer: bytes, logged: str) -> None:
     session = world.popup(world.checker(how + "\n"), TCPREMOTEIP="192.0.2.77")
     session.line()
-    session.send(b"USER b\x1bob\r\nPASS x\r\n")
+    session.send(b"USER b\x1bob\r\nPASS x\r\nQUIT\r\n")
 
-    assert b"+OK \r\n" + answer == session.rest()
+    assert b"+OK \r\n" + answer + (BYE if answer == FAILED else b"") == session.rest()
     assert 1 == session.code()
     assert f"from 192.0.2.77 {logged} for <b\\x1bob>\n" in world.log()
     assert re.search(r"^vq-popup: pid \d+ from 192\.0\.2\.77 ", world.log(), re.MULTILINE)
@@ -151,19 +155,26 @@ def test_password_that_no_checker_can_be_told_is_wrong(world: pop_world.World, s
     out = world.home.path / "scratch/started"
     session = world.popup(world.checker(f"touch {out}\n"))
     session.line()
-    session.send(b"USER %s\r\nPASS %s\r\n" % (b"b" * 100, secret))
+    session.send(b"USER %s\r\nPASS %s\r\nQUIT\r\n" % (b"b" * 100, secret))
 
-    assert b"+OK \r\n" + FAILED == session.rest()
+    assert b"+OK \r\n" + FAILED + BYE == session.rest()
     assert not out.exists()
 
 
 def test_refusal_takes_its_time_whoever_was_asked_for(world: pop_world.World) -> None:
-    begun = time.monotonic()
-    session = world.popup(world.checker("exit 1\n"))
-    session.send(b"USER bob\r\nPASS x\r\n")
-    session.rest()
+    session = world.popup(world.checker("exit 1\n"), TCPREMOTEIP="192.0.2.33")
+    session.line()
+    for seconds in (1, 2, 3):                   # never less; how much more is the machine's affair
+        begun = time.monotonic()
+        session.send(b"USER bob\r\nPASS x\r\n")
+        session.line()
 
-    assert time.monotonic() - begun >= 1        # never less; how much more is the machine's affair
+        assert session.line() == (TOO_OFTEN if seconds == 3 else FAILED)
+        assert time.monotonic() - begun >= seconds
+
+    assert b"" == session.rest()
+    assert world.log().count("from 192.0.2.33 login failed for <bob>\n") == 3
+    assert "from 192.0.2.33 closed after 3 wrong passwords\n" in world.log()
 
 
 def test_half_a_password_is_none(world: pop_world.World) -> None:
@@ -194,9 +205,9 @@ def test_wrong_usage(world: pop_world.World) -> None:
 
 def test_nobody_gets_in_with_another_domains_password(world: pop_world.World) -> None:
     session = world.popup()
-    session.send(b"USER bob@other.test\r\nPASS secret\r\n")
+    session.send(b"USER bob@other.test\r\nPASS secret\r\nQUIT\r\n")
 
-    assert session.rest().endswith(FAILED)
+    assert session.rest().endswith(FAILED + BYE)
 
 
 def test_login_can_be_followed_in_the_log(world: pop_world.World) -> None:
@@ -243,3 +254,76 @@ def test_home_that_is_missing_is_trouble_and_no_wrong_password(world: pop_world.
     assert session.rest().endswith(TRY_LATER)
     assert "the home home/gone is missing; make it and chown it" in world.log()
 
+
+
+def cram(challenge: bytes, name: bytes, secret: bytes) -> bytes:
+    digest = hmac.new(secret, base64.b64decode(challenge), "md5").hexdigest().encode()
+    return base64.b64encode(name + b" " + digest)
+
+
+def test_cram_md5_hands_over_the_digest_and_its_own_challenge(world: pop_world.World) -> None:
+    out = world.home.write("scratch/got", "", 0o666)
+    world.home.control("authmechanisms", "cram-md5\nscram-sha-256\nplain\n")
+    try:
+        session = world.popup(world.checker(f"cat <&3 >>{out}; exit 1\n"))
+        session.line()
+        session.send(b"CAPA\r\n")
+        said = [session.line() for _ in range(12)]
+        challenges = []
+        for _ in range(2):
+            session.send(b"AUTH CRAM-MD5\r\n")
+            challenges.append(session.line().removeprefix(b"+ ").strip())
+            session.send(cram(challenges[-1], b"bob@example.test", b"secret") + b"\r\n")
+
+            assert FAILED == session.line()
+        session.send(b"QUIT\r\n")
+        session.rest()
+    finally:
+        (world.home.path / "control/authmechanisms").unlink()
+    first, second = map(base64.b64decode, challenges)
+
+    assert b"SASL CRAM-MD5 PLAIN\r\n" in said      # what a checkpassword program can answer
+    assert first != second
+    assert out.read_bytes() == b"".join(
+        b"bob@example.test\0%s\0%s\0" % (hmac.new(b"secret", each, "md5").hexdigest().encode(), each) for each in (first, second))
+
+
+@pytest.mark.parametrize(("clear", "allowed"), [("pop3", True), ("smtp pop3", True), ("1", True), ("smtp", False), ("0", False),
+                                                ("", False)])
+def test_clearauth_says_who_may_send_a_password_in_the_clear(world: pop_world.World, clear: str, allowed: bool) -> None:  # noqa: FBT001
+    world.home.control("clearauth", clear + "\n")
+    try:
+        told = []
+        for env in ({}, {"SSL_PROTOCOL": "TLSv1.3"}):
+            session = world.popup(**env)
+            session.send(b"CAPA\r\nUSER ann@example.test\r\nPASS one two \r\nAUTH\r\nQUIT\r\n")
+            told.append(session.rest())
+    finally:
+        (world.home.path / "control/clearauth").unlink()
+
+    for text, may in zip(told, (allowed, True), strict=True):
+        assert (b"\r\nUSER\r\nSASL PLAIN LOGIN\r\n" in text) == may
+        assert text.endswith(b".\r\n+OK \r\n+OK \r\n-ERR unimplemented\r\n" + BYE if may else NOT_IN_CLEAR * 3 + BYE)
+
+
+NOT_IN_CLEAR = b"-ERR not without TLS: use STLS, or the port of POP3 over TLS\r\n"
+
+
+def test_expiry_and_delay_are_told_before_the_login_and_after(world: pop_world.World) -> None:
+    world.home.control("popexpire", "60\n")
+    world.home.control("logindelay", "90\n")
+    try:
+        session = world.popup()
+        session.send(b"CAPA\r\nUSER ann@example.test\r\nPASS one two \r\nCAPA\r\nQUIT\r\n")
+        said = session.rest()
+        session = world.popup()
+        session.send(b"USER ann@example.test\r\nPASS one two \r\nSTAT\r\n")
+        again = session.rest()
+    finally:
+        for each in ("popexpire", "logindelay"):
+            (world.home.path / "control" / each).unlink()
+        (world.virtual / "example.test/home/ann/Maildir/vqpop3login").unlink()
+
+    assert said.count(b"\r\nEXPIRE 60\r\nLOGIN-DELAY 90\r\n") == 2
+    assert again.endswith(b"\r\n+OK \r\n-ERR [LOGIN-DELAY] 90 seconds must lie between two logins\r\n")
+    assert "user ann@example.test refused: it logged in less than 90 seconds ago\n" in world.log()

@@ -5,7 +5,10 @@ HOST has `/` and `:` as \\057 and \\072.  SIZE is the file's, OCTETS the message
 tells a POP3 or IMAP client how long a message is need not open it.  What comes after a `:` is the reader's.
 """
 
+from vqmail.formats import digest
+
 UID_LIMIT = 70                  # characters of a unique-id (RFC 1939 7)
+DIGEST = 32                     # of them, where a digest must make it one: nobody makes two names of the same one
 PRINTABLE = bytes(range(33, 127))
 TO_PRINTABLE = bytes(each if each in PRINTABLE else ord("_") for each in range(256))
 
@@ -38,25 +41,32 @@ def unique(name: bytes) -> bytes:
     return name.partition(b":")[0]
 
 
-def order(name: bytes) -> "tuple[int, int, bytes]":
+def order(name: bytes) -> bytes:
     """What to sort by: the second and microsecond of delivery, then the name.  A name of another kind comes first."""
     seconds, _, rest = name.partition(b".")
     micro = rest[1:rest.find(b"P")] if rest[:1] == b"M" else b""
-    return _number(seconds), _number(micro), name
+    return _padded(seconds) + _padded(micro) + name
 
 
 def unique_id(name: bytes) -> bytes:
     """The unique-id (RFC 1939 7) of a message: the part of its name that stays, as qmail has it, which clients know.
 
-    It is made fit for the protocol where it is not; a checksum then stands for what was lost.
+    It is made fit for the protocol where it is not; a digest then stands for what was lost.
     """
     kept = unique(name)
-    if 0 < len(kept) <= UID_LIMIT and not kept.translate(None, PRINTABLE):
-        return kept
-    from zlib import crc32  # only for long host names and strange ones
-
-    return kept.translate(TO_PRINTABLE)[:UID_LIMIT - 8] + b"%08x" % crc32(kept)
+    return kept if is_unique_id(kept) else hashed(kept)
 
 
-def _number(digits: bytes) -> int:
-    return int(digits) if digits.isdigit() and len(digits) < 16 else 0
+def is_unique_id(text: bytes) -> bool:
+    """Whether `text` may be a unique-id."""
+    return 0 < len(text) <= UID_LIMIT and not text.translate(None, PRINTABLE)
+
+
+def hashed(text: bytes) -> bytes:
+    """A unique-id for `text`, which no other text has."""
+    made = digest.of("sha256", text).hex().encode()[:DIGEST]
+    return text.translate(TO_PRINTABLE)[:UID_LIMIT - DIGEST] + made
+
+
+def _padded(digits: bytes) -> bytes:
+    return (digits if digits.isdigit() and len(digits) < 16 else b"").rjust(15, b"0")

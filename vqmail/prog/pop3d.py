@@ -13,15 +13,28 @@ Lists new/ and cur/ in the order of arrival; sizes are octets as they go over th
 deleted by QUIT and by nothing else: a connection that breaks changes nothing.  What was listed and not
 deleted counts as seen.  A message that another program renames meanwhile is found again.
 
+A message whose name tells its octets (,W=) is not opened before it is fetched.  What has to be counted
+is kept in the file vqpop3sizes of maildir; of messages that have ,S= alone, the size of the file, no
+more than 1000 are counted in a session, and that size does for the others.
+
+UIDL has the name of the file, as qmail-pop3d's.  The file uidlstyle in maildir, or control/uidlstyle,
+may say `tpop3d` (the MD5 of that) or `dovecot` (what dovecot-uidlist says, which is kept in vqpop3uidl).
+
+With control/logindelay a user who comes again too soon is told so, and nothing else.
+
 ENVIRONMENT USER TCPREMOTEIP    for the log
+
+CONTROL FILES
+            logindelay popexpire uidlstyle
 
 EXIT        0   the session is over, however it ended; or there is no maildir, and the client was told
             1   started as root: the client was told nothing, vq-popup does that
             100 wrong usage: the same
+            111 a control file cannot be read: the same
 
 RUNS AS     the user
 
-STANDARDS   RFC 1939, 2449, 3206; RFC 1460's LAST; qmail-pop3d(8)
+STANDARDS   RFC 1939, 2449 (EXPIRE, LOGIN-DELAY), 3206, 6856 (messages go as they are); RFC 1460's LAST; qmail-pop3d(8)
 """
 
 import time
@@ -29,7 +42,7 @@ import time
 from vqmail import codes
 from vqmail.formats import header, wire
 from vqmail.proto import pop3
-from vqmail.store import mailbox, maildir
+from vqmail.store import control, mailbox, maildir, popfile
 from vqmail.unix import calls, fd, log, send, timed
 
 TYPE_CHECKING = False
@@ -58,16 +71,24 @@ def main(argv: "list[bytes]", env: "Env") -> int:
         return ROOT
     who = b"pid %d from %s user %s" % (
         calls.getpid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")), env.get(b"USER", b"?"))
+    delay = control.number(b"logindelay")
+    keeps = pop3.keeps(control.line(b"popexpire"), delay)
     client = send.Sender(1)
     try:
         box = _open(argv[1])
+        early = delay > 0 and popfile.too_soon(argv[1].rstrip(b"/") + b"/", delay, time.time())
     except OSError as error:
         log.line(name, b"%s cannot list %s: %s" % (who, argv[1], _reason(error)))
         _try_to_say(client, pop3.NO_MAILDIR)
     else:
+        if early:
+            log.line(name, b"%s refused: it logged in less than %d seconds ago" % (who, delay))
+            _try_to_say(client, pop3.TOO_SOON % delay)
+            return codes.OK
         box.clean(time.time())
-        session = Session(box, client, lambda text: log.line(name, b"%s %s" % (who, text)))
+        session = Session(box, client, keeps, lambda text: log.line(name, b"%s %s" % (who, text)))
         how = session.serve()
+        box.keep()
         log.line(name, b"%s end %s messages %d retrieved %d deleted %d" % (
             who, how, box.count, session.retrieved, session.removed))
     finally:
@@ -87,12 +108,13 @@ def _open(path: bytes) -> mailbox.Mailbox:
 class Session:
     """The TRANSACTION state over one mailbox.  `complain` writes to the log."""
 
-    def __init__(self, box: mailbox.Mailbox, client: send.Sender, complain: "Callable[[bytes], None]") -> None:
+    def __init__(self, box: mailbox.Mailbox, client: send.Sender, keeps: "list[bytes]",
+                 complain: "Callable[[bytes], None]") -> None:
         self.retrieved = self.removed = 0
         self._box = box
         self._client = client
         self._complain = complain
-        self._state = pop3.Transaction(box.count)
+        self._state = pop3.Transaction(box.count, keeps)
         self._lines = pop3.Lines()
         self._parts: list[bytes] = []
         self._size = 0
@@ -141,7 +163,13 @@ class Session:
         elif isinstance(wanted, pop3.List):
             self._table(wanted.index, pop3.NUMBERS, box.octets)
         elif isinstance(wanted, pop3.Uidl):                             # RFC 1939 7
-            self._table(wanted.index, pop3.NUMBER_AND_NAME, box.unique_id)
+            try:
+                ids = box.unique_ids()
+            except codes.TryLater as error:     # better none than others: clients would fetch all mail again
+                self._complain(str(error).encode())
+                self._say(pop3.TRY_LATER)
+            else:
+                self._table(wanted.index, pop3.NUMBER_AND_NAME, ids.__getitem__)
         elif isinstance(wanted, pop3.Retrieve):
             self._retrieve(wanted)
 

@@ -5,20 +5,19 @@ smtp: POP3 in the clear is what the clients of an old installation do, and who g
 guesses an SMTP password sends spam in our name.
 """
 
-from vqmail.store import control
+from vqmail.store import control, secure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SECURED = b"SSL_PROTOCOL"
 BOTH = b"1"
 USUAL = (b"PLAIN", b"LOGIN")
 
 
 def allowed(env: "Mapping[bytes, bytes]", service: bytes) -> bool:
     """Whether a client of `service` (pop3, smtp) may log in on this connection: it is secured, or need not be."""
-    return SECURED in env or not {service, BOTH}.isdisjoint(control.line(b"clearauth").lower().split())
+    return secure.SECURED in env or not {service, BOTH}.isdisjoint(control.line(b"clearauth").lower().split())
 
 
 def mechanisms(known: "tuple[bytes, ...]") -> "list[bytes]":

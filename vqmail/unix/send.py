@@ -20,6 +20,11 @@ class Sender:
         except OSError:
             pass                                # a pipe, or a local socket
 
+    @property
+    def is_socket(self) -> bool:
+        """Whether the client itself is at the descriptor, and no pipe to whoever speaks to it."""
+        return self._socket is not None
+
     def write_all(self, data: bytes, seconds: float) -> None:
         """Send every byte; TimeoutError when the peer takes nothing for `seconds`, OSError when it is gone."""
         if self._socket is None:

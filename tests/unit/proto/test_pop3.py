@@ -71,7 +71,7 @@ def test_password_is_what_follows_one_space(line: bytes, secret: "bytes | None")
     session = pop3.Authorization()
     session.command(b"USER bob\r\n")
 
-    expected = pop3.Reply(pop3.SYNTAX) if secret is None else pop3.Login(b"bob", bytearray(secret), False)
+    expected = pop3.Reply(pop3.SYNTAX) if secret is None else pop3.Login(b"bob", bytearray(secret), None)
     assert expected == session.command(line)
 
 
@@ -80,13 +80,13 @@ def test_last_user_counts() -> None:
     session.command(b"USER bob\r\n")
     session.command(b"USER ann\r\n")
 
-    assert pop3.Login(b"ann", bytearray(b"x"), False) == session.command(b"PASS x\r\n")
+    assert pop3.Login(b"ann", bytearray(b"x"), None) == session.command(b"PASS x\r\n")
 
 
 def test_apop_needs_no_user_command() -> None:
     login = pop3.Authorization().command(b"APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n")
 
-    assert pop3.Login(b"mrose", bytearray(b"c4c9334bac560ecc979e58001b3e22fb"), True) == login
+    assert pop3.Login(b"mrose", bytearray(b"c4c9334bac560ecc979e58001b3e22fb"), None) == login
 
 
 def test_line_of_limit_passes_and_one_more_byte_does_not() -> None:
