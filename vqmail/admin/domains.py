@@ -7,9 +7,9 @@
 """
 
 from vqmail import codes
-from vqmail.admin import lines, owners, quotas, tables, transaction, trash, usertexts
+from vqmail.admin import owners, quotas, tables, transaction, trash, usertexts
 from vqmail.admin.transaction import Already
-from vqmail.formats import controlfile, options
+from vqmail.formats import controlfile, lines, options
 from vqmail.store import compiled, control, virtual
 from vqmail.unix import calls
 

@@ -23,8 +23,8 @@ SECURITY    What it writes are secrets, unless --no-hashes is given: whoever has
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, caller, command, domains, lines, names, transaction, usertexts
-from vqmail.formats import logins, options
+from vqmail.admin import aliases, caller, command, domains, names, transaction, usertexts
+from vqmail.formats import lines, logins, options
 from vqmail.store import loginaliases
 from vqmail.unix import calls, usage
 

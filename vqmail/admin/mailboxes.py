@@ -10,8 +10,8 @@ Every function that changes something is given the transaction, and does not com
 import time
 
 from vqmail import codes
-from vqmail.admin import aliases, domains, lines, transaction, uids, usertexts
-from vqmail.formats import options, passwd
+from vqmail.admin import aliases, domains, transaction, uids, usertexts
+from vqmail.formats import lines, options, passwd
 from vqmail.store import aliasdomain, control, domainsettings, rewrite, virtual
 
 TYPE_CHECKING = False

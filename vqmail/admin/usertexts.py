@@ -1,8 +1,8 @@
 """The two texts of a domain that name its users, as they will be in a transaction, and changes to a line of theirs."""
 
 from vqmail import codes
-from vqmail.admin import lines, quotas, transaction
-from vqmail.formats import options, passwd
+from vqmail.admin import quotas, transaction
+from vqmail.formats import lines, options, passwd
 from vqmail.record import Record
 from vqmail.store import control, virtual
 from vqmail.unix import calls, log

@@ -31,10 +31,7 @@ TEMPORARY = b".vq-new"
 
 def take_lock() -> int:
     """The lock, held while the returned descriptor is open.  TryLater if it cannot be had."""
-    try:
-        number = calls.open(LOCK, calls.O_WRONLY | calls.O_CREAT | calls.O_CLOEXEC | calls.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise codes.TryLater("cannot open %s: %s; is this for root to do?" % (LOCK.decode(), error.strerror)) from None
+    number = _open_lock()
     try:
         try:
             lock.take_within(number, SOON)
@@ -49,6 +46,26 @@ def take_lock() -> int:
         calls.close(number)
         raise
     return number
+
+
+def lock_if_free() -> int:
+    """The same without waiting; -1 if somebody else has it."""
+    number = _open_lock()
+    try:
+        lock.take_within(number, 0)
+    except BaseException as error:
+        calls.close(number)
+        if isinstance(error, TimeoutError):
+            return -1
+        raise
+    return number
+
+
+def _open_lock() -> int:
+    try:
+        return calls.open(LOCK, calls.O_WRONLY | calls.O_CREAT | calls.O_CLOEXEC | calls.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise codes.TryLater("cannot open %s: %s; is this for root to do?" % (LOCK.decode(), error.strerror)) from None
 
 
 def recover() -> bool:

@@ -3,10 +3,12 @@
 import _signal
 
 from vqmail import codes
-from vqmail.unix import calls, chain, fd
+from vqmail.unix import calls, chain, fd, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vqmail.unix.chain import Env
 
 HIGHEST = 1 << 20               # above any descriptor there can be
@@ -17,8 +19,8 @@ def start(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", direct
           seconds: int = 0) -> int:
     """Fork; the child becomes argv.  `descriptors` maps the child's numbers to ours: {0: pipe, 1: log}.
 
-    With `seconds` it is a stranger's program: it leads a session of its own, has no descriptor above 2 whatever
-    we inherited, and an alarm ends it after that time.
+    With `seconds` it is a stranger's program: it leads a session of its own, has no descriptor above 2 and those given,
+    whatever we inherited, and an alarm ends it after that time.
 
     Every other descriptor of ours that is not inheritable (Python makes them so) is closed in it.
     Returns the child's pid.  OSError if there is no process to be had.
@@ -33,12 +35,36 @@ def start(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", direct
             calls.chdir(directory)
         if seconds:
             calls.setsid()
-            calls.closerange(3, HIGHEST)
+            calls.closerange(max([2, *descriptors]) + 1, HIGHEST)
             _signal.alarm(seconds)
         chain.become(argv, env)
     finally:
         calls._exit(111)            # never back into the parent's loop
     return 0
+
+
+def aside(work: "Callable[[], object]") -> None:
+    """Do `work` in a process of its own that nobody waits for, and that holds nothing of ours but the log.
+
+    OSError if there is no process to be had.  What `work` raises ends only that process.
+    """
+    pid = calls.fork()
+    if pid:
+        try:
+            wait(pid)
+        except ChildProcessError:               # whoever loops here waits for all
+            pass
+        return
+    try:
+        if calls.fork() == 0:                   # the grandchild: init waits for it, whoever we are
+            _signal.set_wakeup_fd(-1)
+            calls.setsid()                      # what ends the session does not end this
+            calls.closerange(3, HIGHEST)
+            for each in (0, 1):                 # a client would wait for the end of his connection
+                calls.close(each)
+            work()
+    finally:
+        calls._exit(0)
 
 
 def run(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", seconds: int) -> int:
@@ -54,6 +80,23 @@ def run(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", seconds:
         except OSError:                 # none left, or none of ours
             pass
     return code
+
+
+def wait_within(pid: int, seconds: float) -> int:
+    """The exit code of child `pid`, or minus the signal that killed it.  When it takes longer than `seconds` it is
+    killed, and all of its session.  For children of start() with `seconds`."""
+    number = calls.pidfd_open(pid)
+    try:
+        timed.wait_for_input(number, seconds)
+    except TimeoutError:
+        for each in (-pid, pid):
+            try:
+                calls.kill(each, _signal.SIGKILL)
+            except OSError:                     # ended meanwhile
+                pass
+    finally:
+        calls.close(number)
+    return wait(pid)
 
 
 def agrees(argv: "list[bytes]", env: "Env") -> bool:

@@ -7,7 +7,8 @@ import stat
 import pytest
 
 from vqmail import codes
-from vqmail.admin import lines, mailboxes, transaction, uids
+from vqmail.admin import mailboxes, transaction, uids
+from vqmail.formats import lines
 from vqmail.store import compiled, sender, users, virtual
 from vqmail.store import journal as changes
 
