@@ -35,6 +35,7 @@ ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"sto
 CALLED_ONLY_IN = {
     "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},
     "setresuid": {"unix/priv.py"}, "setresgid": {"unix/priv.py"},
+    "chroot": {"unix/chain.py"},
     "fsync": {"unix/durable.py"}, "rename": {"unix/durable.py"}, "execve": {"unix/chain.py"},
     # who may give up root, and nobody else
     "drop_to": {"prog/checkpassword.py", "prog/start.py", "prog/virtmailfilter.py", "warm/pool.py",

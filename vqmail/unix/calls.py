@@ -23,6 +23,7 @@ from posix import (  # noqa: F401  (the whole point of this module is to name th
     _exit,
     chdir,
     chmod,
+    chroot,
     close,
     closerange,
     dup,
@@ -56,6 +57,7 @@ from posix import (  # noqa: F401  (the whole point of this module is to name th
     memfd_create,
     mkfifo,
     open,  # noqa: A004
+    pidfd_open,
     pipe2,
     pread,
     pwrite,

@@ -20,7 +20,7 @@ from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     Env = dict[bytes, bytes]
     Main = Callable[[list[bytes], Env], "int | Next"]
@@ -34,15 +34,18 @@ ELSEWHERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
 # ... and those that may pass: whoever waits for the program must not take them for its answer
 MAY_PASS = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ETXTBSY, errno.ESTALE)
 
+ALL_DESCRIPTORS = 1024          # where /proc does not say which there are
+
 CATCHABLE = tuple(n for n in range(1, 32) if n not in (_signal.SIGKILL, _signal.SIGSTOP))
 
 
 class Next:
-    """Run `argv` with `env` instead of me."""
+    """Run `argv` with `env` instead of me; with the directory `root` as its root, and in it, if there is one."""
 
-    def __init__(self, argv: "list[bytes]", env: "Env") -> None:
+    def __init__(self, argv: "list[bytes]", env: "Env", root: bytes = b"") -> None:
         self.argv = argv
         self.env = env
+        self.root = root
 
 
 def launch(main: "Main") -> None:
@@ -114,11 +117,11 @@ def call(main: "Main", argv: "list[bytes]", env: "Env") -> int:
     by Next runs here too if it is loaded, otherwise in a child."""
     outcome = run(main, argv, env)
     while isinstance(outcome, Next):
-        following = resident(outcome.argv[0], outcome.env.get(b"PATH", b""))
-        if following is None:
+        following = resident(outcome.argv[0], outcome.env.get(b"PATH", b"")) if not outcome.root else None
+        if following is None:                   # there is no way back from another root, either
             child = calls.fork()
             if child == 0:
-                become(outcome.argv, outcome.env)
+                _follow(outcome)
             _, status = calls.waitpid(child, 0)
             return status >> 8 if status & 127 == 0 else codes.TEMPORARY
         outcome = run(following, outcome.argv, outcome.env)
@@ -136,13 +139,28 @@ def _was_given(name: bytes) -> bool:
 
 def _follow(outcome: "int | Next") -> None:
     while isinstance(outcome, Next):
-        main = resident(outcome.argv[0], outcome.env.get(b"PATH", b""))
-        if main is None:
+        main = resident(outcome.argv[0], outcome.env.get(b"PATH", b""))     # before it is out of sight
+        if main is not None:
+            _undo_as_exec_does()
+        if outcome.root and not _enter(outcome):
+            outcome = codes.TEMPORARY
+        elif main is None:
             outcome = _execute(outcome.argv, outcome.env)
         else:
-            _undo_as_exec_does()
             outcome = run(main, outcome.argv, outcome.env)
     calls._exit(outcome)
+
+
+def _enter(following: Next) -> bool:
+    """Make its root the root of this process."""
+    try:
+        calls.chdir(following.root)
+        calls.chroot(b".")
+    except OSError as error:
+        log.line(log.name_of(following.argv), b"cannot have %s as root: %s" % (
+            following.root, (error.strerror or "").encode()))
+        return False
+    return True
 
 
 def _execute(argv: "list[bytes]", env: "Env") -> int:
@@ -180,8 +198,11 @@ def _execute_file(path: bytes, argv: "list[bytes]", env: "Env") -> None:
 
 
 def _undo_as_exec_does() -> None:
-    for number in calls.listdir(b"/proc/self/fd"):
-        each = int(number)
+    try:
+        numbers: "Iterable[int]" = [int(each) for each in calls.listdir(b"/proc/self/fd")]
+    except FileNotFoundError:                   # below another root (Next)
+        numbers = range(ALL_DESCRIPTORS)
+    for each in numbers:
         try:
             if not calls.get_inheritable(each):
                 calls.close(each)

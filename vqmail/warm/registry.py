@@ -3,7 +3,7 @@
 from vqmail.faces import vdelivermail
 from vqmail.prog import (
     bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd, tls,
-    virtmaildelivery, virtmailfilter, virtmailquota)
+    virtmaildelivery, virtmailfilter, virtmailquota, virtuald)
 from vqmail.store import passwords
 
 TYPE_CHECKING = False
@@ -35,6 +35,7 @@ def network() -> "dict[bytes, Main]":
         b"vq-qmtpd": qmtpd.main,
         b"vq-qmqpd": qmqpd.main,
         b"vq-tls": tls.main,
+        b"vq-virtuald": virtuald.main,
         b"vq-popup": popup.main,
         b"vq-checkpassword": checkpassword.main,
         b"vq-pop3d": pop3d.main,
