@@ -12,7 +12,7 @@ import time
 from vqmail import codes
 from vqmail.admin import aliases, domains, transaction, uids, usertexts
 from vqmail.formats import lines, options, passwd
-from vqmail.store import aliasdomain, control, domainsettings, rewrite, virtual
+from vqmail.store import aliasdomain, control, domainsettings, lastlogin, rewrite, virtual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ TRASH = b"/.trash"
 MAILDIR = (b"", b"/tmp", b"/new", b"/cur")
 SHELL = b"/bin/false"
 SCHEMES = {b"y": "yescrypt", b"gy": "gost-yescrypt", b"7": "scrypt", b"6": "sha512", b"5": "sha256", b"1": "md5",
-           b"2a": "bcrypt", b"2b": "bcrypt", b"2x": "bcrypt", b"2y": "bcrypt"}
+           b"2a": "bcrypt", b"2b": "bcrypt", b"2x": "bcrypt", b"2y": "bcrypt",
+           b"argon2id": "argon2id", b"argon2i": "argon2i", b"argon2d": "argon2d"}
 IN_THE_WAY = "%s is there already, but no user has it: move it away"
 KEPT = (b"etc", b"home", b".trash")             # what is no home, though a line may say so
 
@@ -74,6 +75,7 @@ def add(t: transaction.Transaction, domain: bytes, user: bytes, password_hash: b
         t.make_directory(where.directory + home + b"/Maildir" + part, 0o700, who)
     line = b":".join((name, password_hash, b"%d" % who[0], b"%d" % who[1], real_name, home, SHELL))
     usertexts.change(t, where, name, line, {b"quota": quota} if quota else None)
+    lastlogin.forget(where.name, name)          # of another who bore the name
     return _shadowed(t, where, name)
 
 
@@ -157,6 +159,10 @@ def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) ->
     entry = usertexts.entry(where, old)
     if name in where.users:
         raise codes.GiveUp("%s is there already" % _address(name, domain))
+    last = lastlogin.of(where.name, old)
+    lastlogin.forget(where.name, name)          # of another who bore it
+    if last is not None:
+        lastlogin.keep(where.name, name, last)
     line = lines.find(where.text, old) or b""
     rest = line.split(b":")[1:]
     home = HOME + b"/" + name
@@ -229,11 +235,13 @@ def info(domain: bytes, user: bytes) -> "dict[str, object]":
     line = lines.find(where.text, name) or b""
     allowed, suspended, dotqmail = domainsettings.of_user(where.options, name)
     home = where.directory + b"/" + entry.home.strip(b"/")
+    last = lastlogin.of(where.name, name)
     return {"name": name, "domain": where.name, "uid": entry.uid, "gid": entry.gid, "real_name": line.split(b":")[4],
             "home": home, "password": _kind(entry.password), "quota": allowed,
             "suspended": suspended, "suspended_by_domain": options.words(
                 where.options.get(options.DOMAIN, {}).get(b"suspended", b"")), "dotqmail": dotqmail,
-            "options": where.options.get(name, {})}
+            "options": where.options.get(name, {}),
+            "last_login": last.time if last else None, "last_ip": last.ip if last else None}
 
 
 def _set(t: transaction.Transaction, where: usertexts.Domain, name: bytes, key: bytes, value: bytes) -> None:
@@ -363,7 +371,9 @@ def _kind(stored: bytes) -> str:
         return "none"
     if stored[:1] == b"{":
         return stored[1:].partition(b"}")[0].decode("ascii", "replace").lower()
-    return SCHEMES.get(stored.split(b"$")[1], "unknown") if stored.count(b"$") > 1 else "des"
+    if stored.count(b"$") > 1:
+        return SCHEMES.get(stored.split(b"$")[1], "unknown")
+    return "des" if len(stored) < 24 else "md5"             # without a salt, as tpop3d had it
 
 
 def _address(name: bytes, domain: bytes) -> str:

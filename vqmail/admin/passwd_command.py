@@ -11,15 +11,18 @@ WRITES      1   with --generate the password
 The postmaster may change all passwords, the owner of a domain those in it.  Anybody else has to know the old one: it is
 asked for on the terminal, or is the first line of descriptor 0, before the new one, with --password-stdin.
 
-SCHEME is yescrypt, sha512, or clear, which APOP needs; without it the best that crypt(3) knows.  HASH is what crypt(3)
-made of a password.
+SCHEME is yescrypt, sha512, bcrypt, argon2id (needs Python's argon2 module), scram-sha-256, which is for logins by that
+way, or with the password itself, or clear, which APOP and CRAM-MD5 need and SCRAM can use; without it what
+control/passwordscheme says, or the best that crypt(3) knows.  HASH is what crypt(3) made of a password, or what
+Dovecot stores: {SSHA256}...  A hash that is weaker than the preferred one is made anew when its user logs in; what is
+in clear stays so.
 
 The new password is good for the next login.  Mail programs that are logged in stay so.
 
 FILES       /virtual/DOMAIN/etc/passwd
 
 CONTROL FILES
-            minuid virtualdomains virtualroot
+            minuid passwordscheme virtualdomains virtualroot
 
 EXIT        0   done
             100 wrong usage; there is no such user; not allowed, or not the old password

@@ -7,7 +7,7 @@ SYNOPSIS    vq-user add USER@DOMAIN [--password-stdin | --generate | --no-passwo
             vq-user restore USER@DOMAIN
             vq-user purge (USER@DOMAIN | --all DOMAIN) [--days=DAYS]
             vq-user rename USER@DOMAIN NEW
-            vq-user list DOMAIN [--json]
+            vq-user list DOMAIN [--logins] [--json]
             vq-user info USER@DOMAIN [--json]
             vq-user suspend USER@DOMAIN [--login] [--receive] [--send]
             vq-user resume USER@DOMAIN [--login] [--receive] [--send]
@@ -23,9 +23,10 @@ add         makes a user with a home and a Maildir; mail is accepted, and the pa
             The uid is a new one or, where all users have the uid of the domain's owner, that; the postmaster may choose
             it.  HASH is what crypt(3) makes of the password.  --password shows it to everybody who looks at the list
             of processes: only for scripts that have no other way.  A user with --no-password gets mail, but cannot log
-            in.  SCHEME is yescrypt, sha512, or clear, which APOP needs; without it the best that crypt(3) knows.
+            in.  SCHEME is as in vq-passwd.
 delete      puts the user, with all mail, into a trash; restore brings back the one that was deleted last, purge removes
             them for good, those deleted DAYS days ago or earlier
+list        all users; with --logins also when each logged in last, and from where
 info        what there is to know of a user; vq-quota says how full his mailbox is
 rename      changes the part before the @; the mail stays his
 suspend     he may not log in, receive, send; all three if none is named
@@ -38,10 +39,10 @@ A change is made entirely or not at all, also when this is killed.  Done twice i
 other lines of the files stay what they are.
 
 FILES       /virtual/DOMAIN/etc/passwd, /virtual/DOMAIN/etc/options, /virtual/DOMAIN/home, /virtual/DOMAIN/.trash
-            users/uids
+            users/uids, users/lastlogin
 
 CONTROL FILES
-            firstuid minuid virtualdomains virtualroot
+            firstuid minuid passwordscheme virtualdomains virtualroot
 
 EXIT        0   done
             100 wrong usage; it is so already; there is no such user or domain; not allowed
@@ -55,6 +56,7 @@ import time
 from vqmail import codes
 from vqmail.admin import command, mailboxes, names, passwords, transaction
 from vqmail.formats import options
+from vqmail.store import lastlogin
 from vqmail.unix import log, usage
 
 TYPE_CHECKING = False
@@ -71,7 +73,7 @@ USAGE = """Usage:
   vq-user restore ADDRESS
   vq-user purge (ADDRESS | --all DOMAIN) [--days=DAYS]
   vq-user rename ADDRESS NEW
-  vq-user list DOMAIN [--json]
+  vq-user list DOMAIN [--logins] [--json]
   vq-user info ADDRESS [--json]
   vq-user suspend ADDRESS [--login] [--receive] [--send]
   vq-user resume ADDRESS [--login] [--receive] [--send]
@@ -206,10 +208,26 @@ def _rename(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) ->
 
 def _list(asked: "dict[str, Any]", _: "Caller", __: bytes, domain: bytes) -> str:
     found = mailboxes.names(domain)
+    if asked["--logins"]:
+        return _logins(asked, found, domain)
     if asked["--json"]:
         command.show([each + b"@" + domain for each in found])
         return ""
     return "\n".join(log.printable(each + b"@" + domain).decode() for each in found)
+
+
+def _logins(asked: "dict[str, Any]", users: "list[bytes]", domain: bytes) -> str:
+    last = lastlogin.of_all(domain)
+    if asked["--json"]:
+        command.show([{"user": each, "domain": domain, "last_login": last[each].time if each in last else None,
+                       "last_ip": last[each].ip if each in last else None} for each in users])
+        return ""
+    return "\n".join("%-40s %s" % (log.printable(each + b"@" + domain).decode(), _when(
+        last[each].time, last[each].ip) if each in last else "never") for each in users)
+
+
+def _when(seconds: int, ip: bytes) -> str:
+    return "%s  %s" % (time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)), log.printable(ip).decode())
 
 
 def _info(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:
@@ -223,6 +241,8 @@ def _info(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> s
             value = " ".join("%s=%s" % (_text(one), _text(other)) for one, other in value.items())
         elif isinstance(value, frozenset):
             value = b", ".join(sorted(value))
+        elif key == "last_login" and isinstance(value, int):
+            value = _when(value, b"").strip().encode()
         text = value if isinstance(value, bytes) else str(value or "").encode()
         lines.append("%-20s %s" % (key.replace("_", " "), log.printable(text).decode() or "none"))
     return "\n".join(lines)

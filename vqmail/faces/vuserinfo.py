@@ -1,11 +1,11 @@
 """vuserinfo: show what there is to know of a user, as vpopmail does.
 
-SYNOPSIS    vuserinfo [-a] [-n] [-p] [-u] [-g] [-c] [-d] [-q] [-Q] user@domain
+SYNOPSIS    vuserinfo [-a] [-n] [-p] [-u] [-g] [-c] [-d] [-q] [-Q] [-l] user@domain
             vuserinfo [-a] ... -D domain
 
 WRITES      1   with -a, or without options, all, a line each; otherwise what the options name, without its name:
                 -n name, -p what kind of hash the password has, -u uid, -g gid, -c real name, -d home, -q quota,
-                -Q how full it is
+                -Q how full it is, -l the last login
 
 The hash of the password is shown to nobody.  -D is for all users of the domain.
 
@@ -19,6 +19,7 @@ STANDARDS   vpopmail 5.4
 """
 
 import subprocess
+import time
 
 from vqmail import codes, vqhome
 from vqmail.admin import command, foreign, mailboxes, names
@@ -62,6 +63,13 @@ def _lines(domain: bytes, user: bytes, wanted: "set[str]") -> "list[bytes]":
              for letter, label, value in rows if every or letter in wanted]
     if every or "Q" in wanted:
         lines.append((b"usage:         " if every else b"") + _usage(domain, user))
+    if every or "l" in wanted:
+        when, ip = found["last_login"], found["last_ip"]
+        if isinstance(when, int):
+            lines.append(b"last auth:     " + time.asctime(time.localtime(when)).encode())
+            lines.append(b"last auth ip:  " + _bytes(ip))
+        else:
+            lines.append(b"last auth:     NEVER LOGGED IN")
     return lines
 
 

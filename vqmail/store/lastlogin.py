@@ -31,8 +31,13 @@ class Last(Record):
 
 def note(domain: bytes, user: bytes, ip: bytes) -> None:
     """`user` of the (real) `domain` has just logged in.  Never raises."""
+    keep(domain, user, Last(int(time.time()), ip))
+
+
+def keep(domain: bytes, user: bytes, last: Last) -> None:
+    """He logged in then.  Never raises."""
     try:
-        put(domain, user, Last(int(time.time()), ip))
+        put(domain, user, last)
     except (OSError, ValueError) as error:
         log.line(b"vqmail", b"cannot note the login of <%s@%s>: %s" % (user, domain, str(error).encode()))
 

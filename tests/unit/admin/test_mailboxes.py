@@ -9,7 +9,7 @@ import pytest
 from vqmail import codes
 from vqmail.admin import mailboxes, transaction, uids
 from vqmail.formats import lines
-from vqmail.store import compiled, sender, users, virtual
+from vqmail.store import compiled, lastlogin, sender, users, virtual
 from vqmail.store import journal as changes
 
 ME, MINE = os.getuid() or 45001, os.getgid() or 45001
@@ -53,7 +53,7 @@ class Site:
 def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     each = Site(tmp_path)
     monkeypatch.setattr("vqmail.vqhome.VQHOME", str(tmp_path).encode())
-    for module, name, file in ((changes, "LOCK", "users/lock"), (changes, "PATH", "users/journal"), (uids, "PATH", "users/uids"),
+    for module, name, file in ((lastlogin, "DIRECTORY", "users/lastlogin"), (changes, "LOCK", "users/lock"), (changes, "PATH", "users/journal"), (uids, "PATH", "users/uids"),
                                (uids, "ASSIGN", "users/assign"), (compiled, "ASSIGN", "users/assign"),
                                (compiled, "USERS", "users/cdb"), (users, "PATH", "users/cdb"),
                                (sender, "MUTEX", "queue/lock/sendmutex")):
@@ -326,7 +326,27 @@ def test_what_there_is_to_know_has_no_hash(site: Site) -> None:
 
     assert found == {"name": b"ann", "domain": D, "uid": ME, "gid": MINE, "real_name": b"Ann  B.",
                      "home": os.fsencode(site.d / "home/ann"), "password": "sha512", "quota": b"9M", "suspended": frozenset([b"send"]),
-                     "suspended_by_domain": frozenset([b"send"]), "dotqmail": b"no", "options": {}}
+                     "suspended_by_domain": frozenset([b"send"]), "dotqmail": b"no", "options": {},
+                     "last_login": None, "last_ip": None}
+
+
+def test_the_last_login_goes_with_the_user(site: Site) -> None:
+    lastlogin.put(D, b"ann", lastlogin.Last(1700000000, b"192.0.2.1"))
+    site.do(mailboxes.rename, b"ann", b"anna")
+    found = mailboxes.info(D, b"anna")
+
+    assert (found["last_login"], found["last_ip"]) == (1700000000, b"192.0.2.1")
+    site.do(mailboxes.delete, b"anna")
+    site.do(mailboxes.restore, b"anna")
+    assert mailboxes.info(D, b"anna")["last_login"] == 1700000000
+
+
+@root
+def test_who_is_new_has_never_logged_in(site: Site) -> None:
+    lastlogin.put(D, b"bob", lastlogin.Last(1700000000, b"192.0.2.1"))
+    site.do(mailboxes.add, b"bob", b"*")
+
+    assert mailboxes.info(D, b"bob")["last_login"] is None
 
 
 def test_a_forged_line_in_the_trash_makes_nobody(site: Site) -> None:

@@ -8,7 +8,7 @@ import errno
 import os
 
 from vqmail import codes
-from vqmail.store import cdb
+from vqmail.store import cdb, lastlogin
 from vqmail.unix import beneath, log
 
 TYPE_CHECKING = False
@@ -44,6 +44,7 @@ class Mailbox:
     mail: "Mail | None" = None
     home: bytes = b""           # where a tree stays in place: below the domain's directory
     old: "list[bytes]" = dataclasses.field(default_factory=list)           # names to log in with
+    last: "lastlogin.Last | None" = None
 
 
 @dataclasses.dataclass

@@ -7,6 +7,7 @@ import base64
 import binascii
 
 from vqmail.admin import passwords
+from vqmail.formats import storedpassword
 from vqmail.store import passwords as verifying
 
 LOCKED = passwords.LOCKED
@@ -39,12 +40,14 @@ def tagged(stored: bytes) -> "tuple[bytes, str]":
     if not (brace and kind.startswith(b"{")):
         return (MD5 + _md5(stored), "") if _md5(stored) else crypted(stored)
     kind = kind[1:].lower()
-    if kind in (b"crypt", b"crypt_md5"):
+    if kind in (b"crypt", b"crypt_md5", b"md5-crypt", b"sha256-crypt", b"sha512-crypt", b"des-crypt", b"blf-crypt"):
         return crypted(text)
     if kind in (b"plaintext", b"plain", b"clear"):
         return plain(text)
     if kind in (b"md5", b"plain-md5", b"ldap-md5") and _md5(text):
         return MD5 + _md5(text), ""
+    if _is_known(stored):
+        return stored, ""
     raise ValueError("the stored password is of the kind {%s}, which is not known here" % kind.decode(
         "ascii", "replace"))
 
@@ -69,6 +72,15 @@ def same(stored: bytes, there: bytes) -> bool:
     """Whether a user whose stored password is `there` has the one that was found, or none was found: then he may have
     been given one since."""
     return stored in (there, LOCKED) or (stored.startswith(CLEAR) and verifying.verify(stored[len(CLEAR):], there, b""))
+
+
+def _is_known(stored: bytes) -> bool:
+    """Whether it is one of Dovecot's schemes, by its form."""
+    try:
+        storedpassword.decode(stored)
+    except ValueError:
+        return False
+    return all(32 < each < 127 and each != 58 for each in stored) and len(stored) <= passwords.LONGEST_HASH
 
 
 def _md5(text: bytes) -> bytes:

@@ -11,7 +11,6 @@ from vqmail.admin import (
     aliasplace,
     aliastargets,
     domains,
-    lines,
     mailboxes,
     names,
     transaction,
@@ -20,8 +19,8 @@ from vqmail.admin import (
 )
 from vqmail.admin.imports import mail, place, secrets
 from vqmail.admin.imports.found import Alias, Domain, Found, Mailbox, shown
-from vqmail.formats import aliasfile, dotqmail, logins, options, passwd
-from vqmail.store import control, domainsettings, loginaliases, virtual
+from vqmail.formats import aliasfile, dotqmail, lines, logins, options, passwd
+from vqmail.store import control, domainsettings, lastlogin, loginaliases, virtual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -200,6 +199,10 @@ class Taker:
                 self._move_homes(t, domain, where, fresh, staging)
             t.compile(domain.name)
             t.commit()
+        for each in fresh:
+            lastlogin.forget(domain.name, each.name)
+            if each.last is not None:
+                lastlogin.keep(domain.name, each.name, each.last)
         return len(fresh)
 
     def _move_homes(self, t: "Transaction", domain: Domain, where: usertexts.Domain, fresh: "list[Mailbox]",

@@ -10,6 +10,7 @@ from vqmail import codes
 from vqmail.admin.imports import found, secrets
 from vqmail.admin.imports.found import Alias, Domain, Found, Mailbox, shown
 from vqmail.formats import dotqmail, vpasswd
+from vqmail.store import lastlogin
 
 DEEPEST = 3                     # hash directories
 TEXT, CDB = b"/vpasswd", b"/vpasswd.cdb"
@@ -100,6 +101,7 @@ def _domain(result: Found, name: bytes, place: bytes, choice: Choice) -> None:
             result.problem(source, "there is no home %s%s" % (shown(place), shown(home)))
             continue
         mailbox.mail = None if choice.in_place else found.mail(place, home + b"/Maildir")
+        mailbox.last = _last(place, home)
         mailbox.dotqmail = found.read(place, home + b"/.qmail") or b""
         if mailbox.dotqmail and any(each.kind == dotqmail.PROGRAM for each in _parsed(mailbox.dotqmail)):
             result.note(shown(place + home + b"/.qmail"), "runs a program: vq-user set %s dotqmail=programs allows "
@@ -111,6 +113,16 @@ def _domain(result: Found, name: bytes, place: bytes, choice: Choice) -> None:
         for each in rest:
             result.note(shown(place + b"/.qmailadmin-limits"), "%s has nothing like it here" % each)
     _dotqmail(result, domain, place, choice)
+
+
+def _last(place: bytes, home: bytes) -> "lastlogin.Last | None":
+    """The last login: of the file lastauth the time, and in it the address."""
+    text = found.read(place, home + b"/lastauth")
+    if text is None:
+        return None
+    ip = text.strip()
+    when = int(os.lstat(place + home + b"/lastauth").st_mtime)
+    return lastlogin.Last(max(when, 0), ip if ip.isascii() and len(ip) <= 45 and b" " not in ip else b"")
 
 
 def _lines(result: Found, place: bytes) -> "list[tuple[str, bytes]]":
