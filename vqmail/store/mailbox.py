@@ -59,10 +59,10 @@ class Mailbox:
 
     def keep(self) -> None:
         """Write down for the next session what had to be counted in this one."""
-        if self._counts >= WORTH:
-            popfile.keep_sizes(self._path, (
-                (_name(self._files[each]), octets) for each, octets in self._octets.items()
-                if each not in self._gone and octets != self._told(each)))
+        known = self._kept
+        if known is not None and self._counts >= WORTH:
+            there = (_name(path) for index, path in enumerate(self._files) if index not in self._gone)
+            popfile.keep_sizes(self._path, ((name, known[name]) for name in there if name in known))
 
     def open(self, index: int) -> int:
         """A descriptor of the message.  FileNotFoundError if another session took it; OSError."""
@@ -152,11 +152,12 @@ class Mailbox:
         """The octets of a message whose name does not tell them."""
         if self._kept is None:
             self._kept = popfile.sizes(self._path)
-        known = self._kept.get(_name(self._files[index]))
+        name = _name(self._files[index])
+        known = self._kept.get(name)
         if known is None and self._counts >= COUNTED:
             known = self._told(index)
         if known is None:
-            known = self._counted(index)
+            known = self._kept[name] = self._counted(index)
             self._counts += 1
         return known
 
