@@ -86,6 +86,7 @@ class System:
         self.log_path.touch()
         install.install(self.home, install.Ids())
         self.control("me", f"{name}\n")
+        self.control("loginlimits", "failures 0\n")     # who tests wrong passwords does not wait for it
         self.control("locals", f"{name}\n")
         self.control("virtualroot", f"{self.virtual}\n")
         self.control("rcpthosts", f"{name}\n")
@@ -185,6 +186,9 @@ class System:
 
     def start_admin(self) -> None:
         self._start_service("admin")
+
+    def start_auth(self) -> None:
+        self._start_service("auth")
 
     def _start_service(self, name: str) -> None:
         ready = f"vq-service: {name}: ready"

@@ -18,11 +18,13 @@ FLOORS = {
                                                                "_hashlib", "argon2", "zlib", "sys", "ctypes", "resource", "stringprep", "unicodedata"}),
     "dispatch": (BOTTOM | {"vqhome", "formats", "unix", "store", "dispatch"}, {"time", "heapq", "_collections"}),
     "outgoing": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing"}, {"time", "_socket", "errno", "dns"}),
-    "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch", "outgoing"},
-             {"errno", "time", "_signal"}),
+    "incoming": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "incoming"}, {"time"}),
+    "prog": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "dispatch", "incoming", "outgoing"},
+             {"errno", "time", "_signal", "pamela"}),
     "admin": (BOTTOM | {"vqhome", "formats", "unix", "store", "admin"}, set()),
     "faces": (BOTTOM | {"vqhome", "formats", "unix", "store", "admin", "faces"}, set()),
-    "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "outgoing", "prog", "faces", "admin", "warm"},
+    "warm": (BOTTOM | {"vqhome", "formats", "proto", "unix", "store", "incoming", "outgoing", "prog", "faces", "admin",
+                      "warm"},
              {"gc", "errno", "stat", "time", "select", "fcntl", "_signal", "_socket", "_collections"}),
 }
 # Python's modules that only one file of a floor may import
@@ -30,8 +32,8 @@ ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"sto
            **dict.fromkeys(("_md5", "_sha1", "_sha2", "_sha256", "_sha512"), {"formats/digest.py"}),
            "_hashlib": {"store/hashes.py"}, "argon2": {"store/hashes.py"},
            "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
-           "binascii": {"formats/base64.py", "proto/base64.py", "proto/login.py"}, "hmac": {"proto/login.py"},
-           "docopt": {"unix/usage.py"}}
+           "binascii": {"formats/base64.py", "proto/login.py"}, "hmac": {"proto/login.py"},
+           "docopt": {"unix/usage.py"}, "pamela": {"prog/pam.py"}}
 CALLED_ONLY_IN = {
     "setuid": {"unix/priv.py"}, "setgid": {"unix/priv.py"}, "setgroups": {"unix/priv.py"},
     "setresuid": {"unix/priv.py"}, "setresgid": {"unix/priv.py"},

@@ -59,16 +59,17 @@ STANDARDS   checkpassword(8); Dovecot 2.3, AuthDatabase.CheckPassword
 """
 
 from vqmail import codes
-from vqmail.formats import checkpassword, header
-from vqmail.store import login, passwords, virtual
+from vqmail.formats import checkpassword
+from vqmail.store import account, logincheck
 from vqmail.unix import calls, chain, fd, log, priv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-SHELL = b"/bin/false"
 NAME_ONLY = b"-n"
+SERVICE = b"SERVICE"            # who is asked for; Dovecot sets it
+ONLY_ASKED = [b"/bin/true"]
 
 
 def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
@@ -76,45 +77,55 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
     name_only = argv[1:2] == [NAME_ONLY]
     following = argv[2:] if name_only else argv[1:]
     try:
-        name, secret, timestamp = checkpassword.decode(_read())
+        name, secret, challenge = checkpassword.decode(_read())
     except (OSError, ValueError):
         return codes.PASSWORD_MISUSED
     if not following:
         return codes.PASSWORD_MISUSED
-    found = login.who(name, env.get(b"TCPLOCALIP", b""))
-    only_asked = name_only and env.get(b"AUTHORIZED") == b"1"
-    domain = found[2] if found else b""
-    suspended = found is not None and b"login" in found[0].suspended
-    if not only_asked and not passwords.verify(secret, found[1] if found and not suspended else None, timestamp):
-        if suspended:
-            log.line(log.name_of(argv), b"pid %d parent %d from %s refused <%s>: suspended in etc/options of %s" % (
-                calls.getpid(), calls.getppid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")), name, domain))
-        return codes.PASSWORD_WRONG
-    if found is None:
-        return codes.PASSWORD_NOBODY if only_asked else codes.PASSWORD_WRONG
-    who = found[0]
-    home = virtual.home_directory(domain, who)
-    full = who.name + b"@" + domain
-    env = env | {b"HOME": home, b"USER": full, b"SHELL": SHELL}
+    client = account.Client.of(env, env.get(SERVICE, account.POP3).lower())
+    if name_only and env.get(b"AUTHORIZED") == b"1":
+        found = logincheck.find(name, client)
+        if found is None:
+            return codes.PASSWORD_NOBODY
+        return chain.Next(following, _named(found, env) | {b"AUTHORIZED": b"2"})
+    verdict = logincheck.check(name, secret, challenge, client)
+    said = logincheck.line(client, verdict, name)
+    if verdict.account is None:
+        _log(argv, said)
+        return verdict.code
     if name_only:
-        env |= {b"userdb_uid": b"%d" % who.uid, b"userdb_gid": b"%d" % who.gid, b"EXTRA": b"userdb_uid userdb_gid"}
-        if only_asked:
-            return chain.Next(following, env | {b"AUTHORIZED": b"2"})
+        env = _named(verdict.account, env)
+    elif client.service == account.SMTP and following == ONLY_ASKED:
+        _log(argv, said)
+        return codes.OK                         # as it would end, for who has no uid or no home too
     else:
-        _become(who, home)
-    # the parent is vq-popup, which tcpserver's log knows; this process goes on as the session
-    log.line(log.name_of(argv), b"pid %d parent %d from %s login of <%s> as %s" % (
-        calls.getpid(), calls.getppid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")), name, full))
+        _become(verdict.account)
+        env = _entered(verdict.account, env)
+    _log(argv, said)
     return chain.Next(following, env)
 
 
-def _become(who: virtual.User, home: bytes) -> None:
+def _log(argv: "list[bytes]", text: bytes) -> None:
+    # the parent is vq-popup, which tcpserver's log knows; this process goes on as the session
+    log.line(log.name_of(argv), b"pid %d parent %d %s" % (calls.getpid(), calls.getppid(), text))
+
+
+def _entered(found: account.Account, env: "Env") -> "Env":
+    return env | {b"HOME": found.home, b"USER": found.user(), b"SHELL": found.shell}
+
+
+def _named(found: account.Account, env: "Env") -> "Env":
+    return _entered(found, env) | {b"userdb_uid": b"%d" % found.uid, b"userdb_gid": b"%d" % found.gid,
+                                   b"EXTRA": b"userdb_uid userdb_gid"}
+
+
+def _become(found: account.Account) -> None:
     # ---- root above, the user below ----
-    priv.drop_to(who.uid, who.gid)
+    priv.drop_to(found.uid, found.gid)
     try:
-        calls.chdir(home)
+        calls.chdir(found.home)
     except OSError as error:
-        raise codes.TryLater("cannot enter %s: %s" % (home.decode("utf-8", "replace"), error.strerror)) from None
+        raise codes.TryLater("cannot enter %s: %s" % (found.home.decode("utf-8", "replace"), error.strerror)) from None
 
 
 def _read() -> bytes:

@@ -38,6 +38,7 @@ DIRECTORIES = [
     ("run/smtpd", 0o755, DAEMON, NOFILES),
     ("run/virtmailfilter", 0o755, OWNER, GROUP),
     ("run/admin", 0o755, OWNER, GROUP),
+    ("run/auth", 0o755, OWNER, GROUP),
     ("run/tls", 0o755, OWNER, GROUP),           # root's: it makes the socket here, beside nobody else's files
     ("run/tls/worker", 0o755, TLS, NOFILES),
     ("service", 0o755, OWNER, GROUP),

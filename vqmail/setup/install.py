@@ -10,7 +10,7 @@ import sys
 from vqmail.setup import hier
 
 # what our programs import beyond Python itself; the last one from 3.13 on
-LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r")
+LIBRARIES = ("cdbx", "docopt", "dns", "pamela", "_crypt_r")
 
 # commands that live on the warm floor, because they run other programs without executing them
 WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "warm.service",

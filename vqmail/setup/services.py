@@ -21,6 +21,7 @@ SETTINGS = {
     "queue": {},
     "virtmailfilter": {},
     "admin": {},
+    "auth": {},
     "tls": {},
 }
 
@@ -62,6 +63,9 @@ exec vq-service virtmailfilter
 """,
     "admin": """\
 exec vq-service admin
+""",
+    "auth": """\
+exec vq-service auth
 """,
     "tls": """\
 exec vq-service tls

@@ -60,11 +60,20 @@ TABLE = {
                            "none"),
     b"loginseparators": Setting("line", b"!%:/", "checkpassword", "the characters that, besides @, may stand between "
                                 "user and domain in the name that someone logs in with"),
+    b"loginlimits": Setting("list", None, "checkpassword auth service logins", "what a guesser of passwords has to put "
+                            "up with: `failures 20`, `window 900`, `lockout 900`, `delay 8`, `exempt ADDRESS`; "
+                            "`failures 0` counts nothing"),
+    b"loginsources": Setting("list", None, "checkpassword auth service", "who is asked about a login, in turn: "
+                             "`virtual` (the default), `passwd`, `pam SERVICE`, `checkpassword /PROGRAM ARGUMENTS`; with "
+                             "`shared` before it the next one is asked even after a wrong password"),
     b"minuid": Setting("number", 100, "newu virtmailfilter checkpassword",
                        "the smallest uid and gid a virtual user may have"),
     b"moreipme": Setting("list", None, "remote", "more addresses that are ours, such as those a NAT gives us"),
     b"morercpthosts": Setting("list", None, "newmrh", "more domains like those in rcpthosts, for vq-newmrh to compile"),
     b"notipme": Setting("list", None, "remote", "addresses of this machine that are not to count as ours"),
+    b"opensmtp": Setting("line", b"", "checkpassword clearopensmtp", "POP before SMTP: for how many minutes an address may "
+                         "relay from which somebody read his mail, such as 180; off without the file. A directory before "
+                         "the number holds tcp.smtp and open-smtp, as with vpopmail"),
     b"outgoingip": Setting("list", None, "remote", "our address when we send: `address`, or `domain:address` for the "
                            "senders of a domain; one IPv4 and one IPv6 address each"),
     b"passwordscheme": Setting("line", b"", "checkpassword", "what a new password is stored as, and an old one that is "
@@ -153,6 +162,12 @@ def entries(name: bytes) -> "list[bytes] | None":
     if text is not None:
         return [each.lower() for each in controlfile.entries(text)]
     return [line(b"me").lower()] if TABLE[name].default is ME else None
+
+
+def text_entries(name: bytes) -> "list[bytes] | None":
+    """The entries of the list control/`name` as they stand there, for those with paths in them; None without it."""
+    text = read(name)
+    return None if text is None else controlfile.entries(text)
 
 
 def mapping(name: bytes) -> "dict[bytes, bytes]":

@@ -82,6 +82,31 @@ def receive(sock: "socket", size: int = PACKET) -> "tuple[bytes, list[int]]":
     return data, descriptors
 
 
+def name_senders(number: int) -> None:
+    """From now on said() knows who sent a packet to the socket `number`."""
+    sock = _socket.socket(fileno=number)
+    try:
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
+    finally:
+        sock.detach()
+
+
+def said(number: int, size: int) -> "tuple[bytes, int]":
+    """(data, the uid that its sender had, as the kernel saw it) of a packet that is there already; b"" and -1 if none
+    is, or it was cut."""
+    sock = _socket.socket(fileno=number)
+    try:
+        data, ancillary, flags, _ = sock.recvmsg(size, _socket.CMSG_SPACE(12), _socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return b"", -1
+    finally:
+        sock.detach()
+    for level, kind, packed in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_CREDENTIALS and not flags & _socket.MSG_TRUNC:
+            return data, int.from_bytes(packed[4:8], "little", signed=True)
+    return b"", -1
+
+
 def peer(sock: "socket") -> "tuple[int, int, int]":
     """(pid, uid, gid) of the process at the other end, as the kernel knows them."""
     packed = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)

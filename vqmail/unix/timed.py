@@ -29,6 +29,11 @@ def wait_for_room(fd: int, seconds: float) -> None:
     _wait(fd, select.POLLOUT, seconds)
 
 
+def pause(seconds: float) -> None:
+    """Do nothing for a while."""
+    select.poll().poll(seconds * 1000)
+
+
 def _wait(fd: int, event: int, seconds: float) -> None:
     poll = select.poll()
     poll.register(fd, event)

@@ -3,6 +3,7 @@
 SYNOPSIS    vq-service queue
             vq-service virtmailfilter
             vq-service admin
+            vq-service auth
             vq-service tls
 
 WRITES      2   the log
@@ -12,6 +13,7 @@ Listens on a local socket in run/ and does what the command of the same name is 
     queue           vq-queue: puts messages into the queue, many with one flush of the disk
     virtmailfilter  looks up a virtual user and delivers under the user's own uid
     admin           vq-domain, vq-user, vq-alias, vq-passwd: for the owners of domains, limited to their own
+    auth            tells vq-smtpd who may log in, for its uid reads no password (store/authentication)
     tls             secures connections for vq-tls, vq-smtpd and vq-popup
 
 Who the caller is comes from the kernel, not from the caller.  While a service is down its command
@@ -25,17 +27,20 @@ control/servercerts/NAME.pem, where NAME may be *.DOMAIN.  Each holds the certif
 it and the key, and belongs to root, mode 400.  A renewed file is in use within seconds; connections
 go on as they began.  One that cannot be used is logged, and the one before it stays.
 
-FILES       run/queue/socket, run/virtmailfilter/socket, run/admin/socket, run/tls/socket
+FILES       run/queue/socket, run/virtmailfilter/socket, run/admin/socket, run/auth/socket,
+            run/auth/guesses, run/tls/socket
 
 CONTROL FILES
             servercert.pem servercerts (tls)
+            loginlimits loginseparators loginsources me minuid passwordscheme popdomains virtualdomains
+            virtualroot (auth)
 
 EXIT        0   stopped by TERM, or the library was renewed
             100 wrong usage
             111 cannot start; one of its processes died
 
 RUNS AS     root; queue becomes the queue's owner at once, virtmailfilter becomes each user in a
-            process of its own, admin stays root; tls keeps the keys as root, and what talks
+            process of its own, admin and auth stay root; tls keeps the keys as root, and what talks
             to clients is vqtls
 """
 
@@ -44,7 +49,7 @@ import gc
 
 from vqmail import codes
 from vqmail.unix import calls, chain, log
-from vqmail.warm import admin_service, filter_service, queue_service, registry, stale, tls_service
+from vqmail.warm import admin_service, auth_service, filter_service, queue_service, registry, stale, tls_service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +61,7 @@ SERVICES = {
     b"queue": (queue_service.listen, queue_service.serve, queue_service.PROCESSES),
     b"virtmailfilter": (filter_service.listen, filter_service.serve, 1),
     b"admin": (admin_service.listen, admin_service.serve, 1),
+    b"auth": (auth_service.listen, auth_service.serve, 1),
     b"tls": (tls_service.listen, tls_service.serve, 1),
 }
 

@@ -1,0 +1,130 @@
+"""vq-auth: answer one attempt to log in.
+
+SYNOPSIS    vq-auth
+
+READS       0   a local socket: questions
+WRITES      0   the answers
+            2   the log: who logged in, who was refused and why
+
+What `vq-service auth` does for vq-smtpd, for an installation under a single user: there is no right to
+cross, so vq-smtpd starts it.  doc/LOGINS.md says who is asked about a login, and how long somebody waits
+who guesses.
+
+CONTROL FILES
+            loginlimits loginseparators loginsources me minuid passwordscheme popdomains virtualdomains virtualroot
+
+EXIT        0   the other end is gone
+            111 trouble
+
+RUNS AS     the installation's user
+
+STANDARDS   RFC 5802, RFC 7677
+"""
+
+from vqmail import codes
+from vqmail.formats import base64
+from vqmail.proto import scram
+from vqmail.store import account, authentication, guessing, logincheck, scramsecret
+from vqmail.unix import calls, log, timed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vqmail.unix.chain import Env
+
+NONCE = 18                      # random bytes of ours
+SECONDS = 300                   # for the client's next message
+WRONG = authentication.Answer(codes.PASSWORD_WRONG, b"", b"")
+
+
+def main(argv: "list[bytes]", _env: "Env") -> int:
+    """Serve until the other end is gone, or has its answer."""
+    if len(argv) != 1:
+        raise codes.GiveUp("usage: vq-auth, with a socket at descriptor 0")
+    conversation = None
+    while True:
+        timed.wait_for_input(0, SECONDS)
+        packet = calls.read(0, authentication.LIMIT)
+        if not packet:
+            return codes.OK
+        question = authentication.parse(packet)
+        if question.kind == authentication.CHECK:
+            answer = check(question)
+        elif conversation is None:
+            assert question.client is not None
+            conversation = Scram(question.client)
+            answer = conversation.first(question.secret)
+            timed.pause(conversation.seconds)
+        else:
+            answer = conversation.final(question.secret)
+        calls.write(0, authentication.encode(answer))
+
+
+def check(question: authentication.Question) -> authentication.Answer:
+    """The answer to a name and a password, after the waiting that it has to put up with."""
+    assert question.client is not None
+    verdict = logincheck.check(question.name, question.secret, question.challenge, question.client)
+    return decided(question.client, verdict, question.name)
+
+
+def decided(client: account.Client, verdict: logincheck.Verdict, name: bytes) -> authentication.Answer:
+    """The answer that a verdict makes; it is logged."""
+    try:
+        address = verdict.account.address() if verdict.account is not None else b""
+    except codes.Failure as failure:
+        verdict, address = logincheck.trouble(failure), b""
+    log.line(b"auth", logincheck.line(client, verdict, name))
+    return authentication.Answer(verdict.code, address, b"")
+
+
+class Scram:
+    """One login by SCRAM-SHA-256.  Only virtual users can have what it needs.  `seconds` is how long the answer to the
+    first message is to be kept back."""
+
+    def __init__(self, client: account.Client) -> None:
+        self.seconds = 0
+        self._client = client
+        self._name = b""
+        self._found: logincheck.Found | None = None
+        self._server: scram.Server | None = None
+        self._last: authentication.Answer | None = None
+
+    def first(self, message: bytes) -> authentication.Answer:
+        """The answer to the client-first: a challenge, also for a name that there is not."""
+        try:
+            said = scram.opening(message)
+        except ValueError:
+            return WRONG
+        self._name = said.name
+        try:
+            if said.authorization not in (b"", said.name):
+                return WRONG                    # nobody may act as somebody else
+            gate = guessing.gate(logincheck.named(said.name, self._client), self._client.ip)
+            if gate.locked:
+                return decided(self._client, logincheck.locked(gate), said.name)
+            self.seconds = gate.seconds
+            self._found = logincheck.virtual_user(said.name, self._client)
+            keys = scramsecret.keys(said.name, self._found.stored if self._found else None)
+            nonce = base64.encode(calls.urandom(NONCE))
+            self._server = scram.Server(keys.iterations, keys.salt, keys.stored_key, keys.server_key, nonce)
+            return authentication.Answer(authentication.MORE, b"", self._server.first(message))
+        except codes.Failure as failure:
+            return decided(self._client, logincheck.trouble(failure), said.name)
+
+    def final(self, message: bytes) -> authentication.Answer:
+        """The answer to the client-final: the server's proof, and to the client's empty answer to that, who he is."""
+        if self._last is not None:
+            last, self._last = self._last, None
+            return last
+        server, self._server = self._server, None
+        if server is None:
+            return WRONG
+        said = server.final(message)
+        try:
+            verdict = logincheck.proved(self._name, message, said is not None, self._found, self._client)
+        except codes.Failure as failure:
+            verdict = logincheck.trouble(failure)
+        answer = decided(self._client, verdict, self._name)
+        if answer.code != codes.OK or said is None:
+            return answer
+        self._last = answer
+        return authentication.Answer(authentication.MORE, b"", said)
