@@ -10,7 +10,8 @@ MOST = 10                       # faults told of one file
 SPAWNER = 120                   # deliveries of one kind at most: the spawners say so
 ADDRESSES = (b"moreipme", b"notipme")
 PAIRS = (b"popdomains", b"submissionlimits")     # two words on a line
-FREE = (b"smtpgreeting", b"clearauth")      # a line of words
+FREE = (b"smtpgreeting", b"clearauth", b"opensmtp")      # a line of words
+SCHEMES = (b"yescrypt", b"sha512", b"bcrypt", b"argon2id", b"scram-sha-256", b"clear", b"keep")
 MAY_BE_EMPTY = (b"doublebounceto", b"loginseparators")
 WORDS = {b"clearauth": (b"pop3", b"smtp", b"1", b"0"), b"uidlstyle": (b"qmail", b"tpop3d", b"dovecot")}
 SECRET = (b"authsenders", b"smtproutes")
@@ -80,14 +81,23 @@ def _of_line(name: bytes, text: bytes) -> "list[str]":
         found.append("there may stand " + ", ".join(each.decode() for each in WORDS[name]))
     elif name == b"popexpire" and not value.isdigit() and value.upper() != b"NEVER":
         found.append("there may stand a number of days, or NEVER")
+    elif name == b"opensmtp" and not _is_opensmtp(value.split()):
+        found.append("write minutes, such as 180, and before them a directory, if not here")
     elif name == b"loginseparators" and any(chr(each).isalnum() or each in b".-_" for each in value):
         found.append("letters, digits, dots and - and _ part no user from a domain and do not count")
+    elif name == b"passwordscheme" and value.lower() not in SCHEMES:
+        found.append("there is no such scheme; there are %s" % b", ".join(SCHEMES).decode())
     if not value.isascii() and name not in FREE:
         found.append("a name has ASCII letters only; write the xn-- form")
     more = sum(1 for each in text.split(b"\n")[1:] if each.strip())
     if more:
         found.append("only the first line counts, %d more %s there" % (more, "is" if more == 1 else "are"))
     return found
+
+
+def _is_opensmtp(words: "list[bytes]") -> bool:
+    return words[-1:] != [] and words[-1].isdigit() and len(words) <= 2 and all(
+        each.startswith(b"/") for each in words[:-1])
 
 
 def _of_number(name: bytes, text: bytes) -> "list[str]":

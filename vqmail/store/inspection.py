@@ -10,6 +10,8 @@ from vqmail.unix import calls
 
 DIRECTORY = vqhome.path(b"control")
 COMPILED = b"morercpthosts.cdb"         # vq-newmrh makes it of morercpthosts
+# rules of tcpserver, texts and compiled, and who POP before SMTP has added (opensmtp)
+TCPSERVERS = (b"tcp.smtp", b"tcp.smtp.cdb", b"tcp.pop3", b"tcp.pop3.cdb", b"open-smtp", b"open-smtp6", b"open-smtp.lock")
 # who a program is, as the owner of the file that roles knows him by; root and what is not here may read anything
 ROLE = {"send": roles.SEND, "smtpd": roles.DAEMON, "qmtpd": roles.DAEMON, "qmqpd": roles.DAEMON, "remote": roles.REMOTE}
 ANYBODY = ("all", "inject", "qmqpc")    # programs of every user
@@ -72,7 +74,7 @@ def _certificates(name: bytes) -> Found:
 
 def strangers() -> "list[tuple[bytes, str]]":
     """(name, what to say) of each file in control/ that no program reads.  OSError if we may not look."""
-    known = (*control.TABLE, COMPILED)
+    known = (*control.TABLE, COMPILED, *TCPSERVERS)
     names = sorted(calls.listdir(DIRECTORY))
     return [(name, controlcheck.stranger(name, known)) for name in names if name not in known]
 

@@ -38,3 +38,20 @@ def take_within(number: int, seconds: float) -> None:
             select.select([], [], [], 0.02)
         else:
             return
+
+
+def take_record_within(number: int, seconds: float) -> None:
+    """As take_within(), with the kind of lock that fcntl(2) makes, for files that other programs lock so.
+
+    It belongs to the process: two of its threads do not keep each other out.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() >= deadline:
+                raise TimeoutError("locked for %d seconds" % seconds) from None
+            select.select([], [], [], 0.02)
+        else:
+            return
