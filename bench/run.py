@@ -1,4 +1,4 @@
-"""Measure: bench/run.py [end_to_end] [alone] [outgoing] [pop3] [hosting] [cold_start] [profile] [options]; without names everything but profile.
+"""Measure: bench/run.py [end_to_end] [alone] [outgoing] [pop3] [hosting] [cold_start] [logins] [profile] [options]; without names everything but profile.
 
 Root only for end_to_end, alone, outgoing, pop3 and hosting (they make users' Maildirs with a uid each, and mount an image).
 """
@@ -18,12 +18,13 @@ import cold_start
 import disk
 import end_to_end
 import hosting
+import logins
 import ours
 import outgoing
 import peers
 import profile_run
 
-NAMES = ("end_to_end", "alone", "outgoing", "pop3", "hosting", "cold_start", "profile")
+NAMES = ("end_to_end", "alone", "outgoing", "pop3", "hosting", "cold_start", "logins", "profile")
 DEFAULT = "warm,cold,postfix-flow0,postfix,dovecot-tuned,dovecot"
 POP = {"sessions": 10, "count": 500, "messages": 10}
 PLACES = {"image": "journaled ext4 image", "root": "the plain disk"}
@@ -130,9 +131,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that images are unmounted and servers stopped
     if "cold_start" in options.names:
         cold_start.report()
+    if "logins" in options.names:
+        logins.report()
     if {"end_to_end", "alone", "outgoing", "pop3", "hosting", "profile"} & set(options.names):
         if os.geteuid():
-            raise SystemExit("bench: only cold_start works without root: the others need uids for the users and mount an image")
+            raise SystemExit("bench: only cold_start and logins work without root: the others need uids for the users and mount an image")
         for kind in ("image", "root") if options.disk == "both" else (options.disk,):
             on_disk(kind, options)
 

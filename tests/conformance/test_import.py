@@ -200,6 +200,8 @@ def vpopmail(old: pathlib.Path, compiled: bool, was: "object" = "/home/vpopmail/
     for name in ("postmaster", "A/bob", "ann", "shut"):
         maildir(place / name / "Maildir", 2 if name == "A/bob" else 1)
     maildir(place / "A/bob/Maildir/.Sent")
+    (place / "A/bob/lastauth").write_text("192.0.2.1")
+    os.utime(place / "A/bob/lastauth", (1600000000, 1600000000))
     (place / "postmaster/.qmail").write_text("&bob@d.test\n./Maildir/\n")
     if compiled:
         make_cdb(place / "vpasswd.cdb", [(each.partition(":")[0].encode(), each.partition(":")[2].encode())
@@ -237,6 +239,7 @@ def test_vpopmail_copied(world: System, tmp_path: pathlib.Path, compiled: bool) 
                  "ann:quota=5000000S:suspended=receive,send", "shut:suspended=login", "postmaster:dotqmail=forwards"):
         assert line in options.split("\n"), options
     assert (world.virtual / "d.test/home/bob/Maildir/.Sent/cur/1000000000.0.old:2,S").exists()
+    assert (world.home / "users/lastlogin/d.test").read_text() == f"bob:1600000000 192.0.2.1{' ' * 36}\n"
     serve(world)
     is_served(world, "bob@d.test", "bob@other.test", before=2)
     swaks(world, "jo.doe@d.test")
