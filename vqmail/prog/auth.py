@@ -98,12 +98,13 @@ class Scram:
         try:
             if said.authorization not in (b"", said.name):
                 return WRONG                    # nobody may act as somebody else
-            gate = guessing.gate(logincheck.named(said.name, self._client), self._client.ip)
+            name = logincheck.named(said.name, self._client)
+            gate = guessing.gate(name, self._client.ip)
             if gate.locked:
                 return decided(self._client, logincheck.locked(gate), said.name)
             self.seconds = gate.seconds
             self._found = logincheck.virtual_user(said.name, self._client)
-            keys = scramsecret.keys(said.name, self._found.stored if self._found else None)
+            keys = scramsecret.keys(name, self._found.stored if self._found else None)
             nonce = base64.encode(calls.urandom(NONCE))
             self._server = scram.Server(keys.iterations, keys.salt, keys.stored_key, keys.server_key, nonce)
             return authentication.Answer(authentication.MORE, b"", self._server.first(message))

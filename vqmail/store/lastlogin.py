@@ -8,10 +8,10 @@ with it is that of who logs in.  The lines of deleted users stay until `forget`.
 
 import time
 
-from vqmail import vqhome
+from vqmail import codes, vqhome
 from vqmail.formats import header, passwd
 from vqmail.record import Record
-from vqmail.store import virtual
+from vqmail.store import aliasdomain, virtual
 from vqmail.unix import calls, fd, lock, log
 
 DIRECTORY = vqhome.path(b"users/lastlogin")
@@ -30,8 +30,13 @@ class Last(Record):
 
 
 def note(domain: bytes, user: bytes, ip: bytes) -> None:
-    """`user` of the (real) `domain` has just logged in.  Never raises."""
-    keep(domain, user, Last(int(time.time()), ip))
+    """`user` of `domain`, or of another name of it, has just logged in.  Never raises."""
+    try:
+        domain = aliasdomain.real(domain) if virtual.usable_domain(domain) else domain
+    except codes.Failure as error:
+        log.line(b"vqmail", b"cannot note the login of <%s@%s>: %s" % (user, domain, str(error).encode()))
+    else:
+        keep(domain, user, Last(int(time.time()), ip))
 
 
 def keep(domain: bytes, user: bytes, last: Last) -> None:

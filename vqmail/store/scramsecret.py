@@ -8,7 +8,7 @@ told who is there.  Removing the file changes those salts, which he could see, a
 
 from vqmail import codes, vqhome
 from vqmail.formats import scramkeys
-from vqmail.store import passwords
+from vqmail.store import aliasdomain, passwords, virtual
 from vqmail.unix import calls, durable, fd
 
 PATH = vqhome.path(b"users/scramsecret")
@@ -16,11 +16,15 @@ SIZE = 32
 
 
 def keys(name: bytes, stored: "bytes | None") -> "scramkeys.Keys":
-    """The keys for `name`, as the log has it, and what is stored for him (None: no such user).  TryLater on trouble.
+    """The keys for `name`, user@domain, and what is stored for him (None: no such user).  TryLater on trouble.
 
-    For who cannot log in so they are made up, and there is no password to them.
+    For who cannot log in so they are made up, and there is no password to them.  They are the same however the name is
+    written: those of a real user are, too.
     """
-    made_up = scramkeys.nobody(_secret(), name)
+    user, _, domain = name.lower().rpartition(b"@")
+    if virtual.usable_domain(domain):
+        domain = aliasdomain.real(domain)
+    made_up = scramkeys.nobody(_secret(), user + b"@" + domain)
     return passwords.scram(stored, made_up.salt) or made_up
 
 

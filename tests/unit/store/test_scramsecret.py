@@ -14,6 +14,7 @@ from vqmail.store import passwords, scramsecret
 @pytest.fixture
 def file(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     monkeypatch.setattr(scramsecret, "PATH", str(tmp_path / "scramsecret").encode())
+    monkeypatch.setattr(scramsecret.aliasdomain, "real", lambda domain: {b"other.test": b"a.test"}.get(domain, domain))
     return tmp_path / "scramsecret"
 
 
@@ -43,7 +44,9 @@ def test_a_salt_stays(file: pathlib.Path) -> None:
 
     assert scramsecret.keys(b"bob@a.test", b"*") == one
     assert scramsecret.keys(b"bob@a.test", b"{CLEAR}geheim").salt == one.salt
+    assert scramsecret.keys(b"Bob@A.test", None) == scramsecret.keys(b"bob@other.test", None) == one
     assert scramsecret.keys(b"ann@a.test", None).salt != one.salt
+    assert scramsecret.keys(b"bob", None).salt != one.salt
     assert file.stat().st_mode & 0o777 == 0o400
     assert [each.name for each in file.parent.iterdir()] == ["scramsecret"]
 
