@@ -71,9 +71,9 @@ TABLE = {
     b"moreipme": Setting("list", None, "remote", "more addresses that are ours, such as those a NAT gives us"),
     b"morercpthosts": Setting("list", None, "newmrh", "more domains like those in rcpthosts, for vq-newmrh to compile"),
     b"notipme": Setting("list", None, "remote", "addresses of this machine that are not to count as ours"),
-    b"opensmtp": Setting("line", b"", "checkpassword clearopensmtp", "POP before SMTP: for how many minutes an address may "
-                         "relay from which somebody read his mail, such as 180; off without the file. A directory before "
-                         "the number holds tcp.smtp and open-smtp, as with vpopmail"),
+    b"opensmtp": Setting("line", b"", "checkpassword clearopensmtp", "POP before SMTP: for how many minutes an address "
+                         "may relay from which somebody read his mail, such as 180; off without the file. A directory "
+                         "before the number holds tcp.smtp and open-smtp, as with vpopmail"),
     b"outgoingip": Setting("list", None, "remote", "our address when we send: `address`, or `domain:address` for the "
                            "senders of a domain; one IPv4 and one IPv6 address each"),
     b"passwordscheme": Setting("line", b"", "checkpassword", "what a new password is stored as, and an old one that is "

@@ -11,7 +11,8 @@ from vqmail.unix import calls
 DIRECTORY = vqhome.path(b"control")
 COMPILED = b"morercpthosts.cdb"         # vq-newmrh makes it of morercpthosts
 # rules of tcpserver, texts and compiled, and who POP before SMTP has added (opensmtp)
-TCPSERVERS = (b"tcp.smtp", b"tcp.smtp.cdb", b"tcp.pop3", b"tcp.pop3.cdb", b"open-smtp", b"open-smtp6", b"open-smtp.lock")
+TCPSERVERS = (b"tcp.smtp", b"tcp.smtp.cdb", b"tcp.pop3", b"tcp.pop3.cdb", b"open-smtp", b"open-smtp6",
+              b"open-smtp.lock")
 # who a program is, as the owner of the file that roles knows him by; root and what is not here may read anything
 ROLE = {"send": roles.SEND, "smtpd": roles.DAEMON, "qmtpd": roles.DAEMON, "qmqpd": roles.DAEMON, "remote": roles.REMOTE}
 ANYBODY = ("all", "inject", "qmqpc")    # programs of every user
