@@ -229,7 +229,7 @@ def _count(table: _Table, name: bytes, place: "bytes | None", limits: Limits, no
     if place is not None and slots[1].failures >= limits.numbers[b"failures"] and slots[1].until <= now:
         slots[1].until, slots[1].failures = now + limits.numbers[b"lockout"], 0
         table.put(slots[1])
-        log.line(b"guessing", b"%s is locked out for %d seconds after %d wrong passwords; vq-logins can end that" % (
+        log.line(b"guessing", b"%s is locked out for %d seconds after %d wrong passwords; vq-logins ends that" % (
             shown(place), limits.numbers[b"lockout"], limits.numbers[b"failures"]))
 
 
@@ -272,7 +272,7 @@ def user(name: bytes) -> int:
 def clear(what: "bytes | None") -> bool:
     """Forget the failures of an address or a name, of all if it is None; whether there were any.  OSError."""
     with _Table() as table:
-        place = network(what) if what is not None else None
+        place = network(what.removesuffix(b"/64")) if what is not None else None
         if what is None:
             slots = [each for region in (ADDRESS, USER) for each in table.all(region)]
         else:
