@@ -4,6 +4,8 @@ The only importer of ssl, which costs a cold program twice its start: only a con
 imports it.  Nothing here reads or writes a descriptor, so every deadline stays where it is.
 """
 
+import sys
+
 from vqmail.unix import calls
 
 TYPE_CHECKING = False
@@ -24,6 +26,12 @@ class Failed(Exception):
 def load() -> None:
     """Import what TLS takes, in a process that is going to fork those who speak it."""
     import ssl  # noqa: F401
+
+
+def silence() -> None:
+    """For a process that meets strangers: one whose server name is not ASCII is refused, and the interpreter is not to
+    write half a page about it into the log."""
+    sys.unraisablehook = lambda _unraisable: None
 
 
 class Contexts:

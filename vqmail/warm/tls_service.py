@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WORKERS = 2                     # of the certificates that are in use
 EVERY = 2.0                     # seconds between two looks at the files
+MOMENT = 1.0                    # seconds in which a program that calls says what it wants
 TO_DO = ("no certificate, so no TLS is offered; put certificate, chain and key into %s, for root alone (mode 400), "
          "and it begins" % certificates.DEFAULT.decode("utf-8", "replace"))
 
@@ -48,6 +49,7 @@ class Service:
         self._callers = frozenset((calls.getuid(), roles.ids(roles.DAEMON)[0]))
         self._role = roles.ids(roles.TLS)
         self._gate = (-1, -1)                   # a pipe: when its far end is closed, its workers take nobody else
+        self._gate_before = (-1, -1)
         self._workers: dict[int, tuple[int, float]] = {}    # pid -> the gate it has, since when
         self._idle = False
         self._leaving = False
@@ -79,10 +81,10 @@ class Service:
             self._idle = False
             self._loop.forget(self._listener.fileno())
         if changed or self._gate[1] < 0:
-            before = self._gate
-            self._gate = calls.pipe2(calls.O_CLOEXEC)
+            self._gate_before, self._gate = self._gate, calls.pipe2(calls.O_CLOEXEC)
             self._fill()
-            _close(before)
+            _close(self._gate_before)
+            self._gate_before = (-1, -1)
         else:
             self._fill()
 
@@ -106,6 +108,7 @@ class Service:
             self._loop.close()
             calls.close(self._alive)
             calls.close(self._gate[1])
+            _close(self._gate_before)           # or those who have it would never see its end
             # ---- root above, the TLS user below ----
             priv.drop_to(*self._role)
             calls.chdir(b"/")
@@ -141,8 +144,12 @@ class Service:
             except OSError:
                 return
             try:
-                sockets.send(sock, b"-there is no certificate")
-            except OSError:                     # he did not wait
+                if sockets.peer(sock)[1] in self._callers:
+                    sock.settimeout(MOMENT)     # what was not read would take our answer with it
+                    for each in sockets.receive(sock)[1]:
+                        calls.close(each)
+                    sockets.send(sock, b"-there is no certificate")
+            except (OSError, ValueError):       # he did not wait
                 pass
             sock.close()
 

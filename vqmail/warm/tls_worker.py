@@ -36,6 +36,7 @@ class Worker:
 
     def __init__(self, listener: "socket", gate: int, certificates: "Certificates", callers: "frozenset[int]",
                  files: int) -> None:
+        tls.silence()
         self.loop = loop.Loop()
         self._listener = listener
         self._gate = gate
@@ -106,7 +107,8 @@ class Connection:
         self._events: dict[int, int] = {}       # of each descriptor that is watched
         self._to_client = b""                   # records it has not taken yet
         self._to_program = b""                  # text the program has not taken yet
-        self._client_ended = False
+        self._client_ended = False              # it says no more
+        self._client_gone = False               # and hears no more; what it said may still have to be read
         self._program_ended = False             # it says no more
         self._program_gone = False              # and hears no more
         self._told_client = False
@@ -208,25 +210,29 @@ class Connection:
     def _client_ready(self) -> None:
         assert self._tcp is not None
         if self._events[self._tcp.fileno()] == 0 and _hung_up(self._tcp):
-            if self._to_program and not self._program_gone:
-                self._drop_watch(self._tcp)     # it still waits for what the client said last
-                self._client_ended = True
-            else:
+            if not self._to_program:
                 self.close()
-            return
+                return
+            self._drop_watch(self._tcp)         # the program has not yet taken all that the client said
+            self._client_gone = True
         if self._to_client:
             self._send()
-        if not self._client_ended and not self._to_program:
-            try:
-                received = self._tcp.recv(PIECE, _socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                received = None
-            if received is not None:
-                self._channel.receive(received)
-                if self._program_gone and not received:
-                    self._client_ended = True
-                self._decrypt()
+        self._receive()
         self._settle()
+
+    def _receive(self) -> None:
+        assert self._tcp is not None
+        if self._client_ended or self._to_program:
+            return
+        try:
+            received = self._tcp.recv(PIECE, _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            self._client_ended = self._client_gone
+            return
+        self._channel.receive(received)
+        if not received and (self._program_gone or self._client_gone):
+            self._client_ended = True
+        self._decrypt()
 
     def _program_ready(self) -> None:
         assert self._plain is not None
@@ -313,6 +319,8 @@ class Connection:
             return
         while self._program_gone and not self._program_ended and not self._to_client:
             self._encrypt()
+        while self._client_gone and not self._client_ended and not self._to_program:
+            self._receive()
         if self._client_ended and not self._to_program:
             self._deliver()
         if self._program_ended and not self._to_client and not self._told_client:
