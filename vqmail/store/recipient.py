@@ -50,10 +50,10 @@ class Verdict(Record):
 
 
 def decide(domain: bytes, name: bytes, rules: rewrite.Rules, argument: "bytes | None" = None,
-           steps: "Steps | None" = None) -> Verdict:
+           steps: "Steps | None" = None, *, as_compiled: bool = False) -> Verdict:
     """What happens to mail for `name` at `domain`; `argument` is what virtmailfilter was told to do for nobody.
 
-    `steps` are told what was decided where.  Stale, or TryLater on trouble.
+    `steps` are told what was decided where; `as_compiled` is virtual.Table's.  Stale, or TryLater on trouble.
     """
     name, asked = name.lower(), domain.lower()
     if not virtual.usable_domain(asked):
@@ -63,7 +63,7 @@ def decide(domain: bytes, name: bytes, rules: rewrite.Rules, argument: "bytes | 
     real = aliasdomain.real(asked)
     if steps is not None and real != asked:
         steps.append((virtual.domain_directory(asked), b"is a link: the users are those of %s" % real))
-    with virtual.Table(real) as table:
+    with virtual.Table(real, as_compiled=as_compiled) as table:
         settings = table.settings()
         found = _mailbox(table, name, settings, real, steps)
         if found is None:

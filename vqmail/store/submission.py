@@ -131,9 +131,9 @@ class Policy:
         fate = asked.resolve(address)
         verdict = fate.verdict
         if fate.kind == resolver.UNKNOWN:       # the owner's own files are hidden from us: then the mailboxes decide
-            host = address.rpartition(b"@")[2]
+            local, _, host = address.rpartition(b"@")
             if self._settings.rules.owned_by(host):
-                verdict = recipient.decide(host, address.rpartition(b"@")[0], self._settings.rules)
+                verdict = recipient.decide(host, local, self._settings.rules, as_compiled=True)
         if verdict is not None and verdict.kind in (recipient.MAILBOX, recipient.SUSPENDED) and verdict.user:
             name, local = verdict.user.name, address.rpartition(b"@")[0]
             return (name, verdict.domain) == (self._user, real) and (
@@ -166,7 +166,13 @@ class Policy:
     def _is_suspended(self, real: bytes) -> bool:
         if not self._settings.rules.owned_by(self.domain) or not virtual.usable_domain(real):
             return False
-        with virtual.Table(real) as table:
+        try:
+            return self._suspended_in(virtual.Table(real))
+        except virtual.Stale:                   # for a moment after each change, such as of a hash at a login
+            return self._suspended_in(virtual.Table(real, as_compiled=True))
+
+    def _suspended_in(self, table: virtual.Table) -> bool:
+        with table:
             user = table.user(self._user)
             return b"send" in (user.suspended if user is not None else table.settings().suspended)
 

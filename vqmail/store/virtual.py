@@ -88,14 +88,15 @@ def usable_domain(domain: bytes) -> bool:
 class Table:
     """The users and the settings of one domain: one look at the disk for as many questions as you like.
 
-    Every call raises Stale, or TryLater on trouble.
+    Every call raises Stale, or TryLater on trouble.  `as_compiled` asks what was compiled last, however old that is:
+    for a question that a change of a moment ago must not keep from an answer.
     """
 
-    def __init__(self, domain: bytes) -> None:
+    def __init__(self, domain: bytes, *, as_compiled: bool = False) -> None:
         self._directory = domain_directory(domain)
         self._options: dict[bytes, dict[bytes, bytes]] | None = None
         self._entries: dict[bytes, passwd.Entry | None] = {}
-        self._reader = _compiled(self._directory, USERS, (TEXT, OPTIONS))
+        self._reader = _compiled(self._directory, USERS, (TEXT, OPTIONS), any_age=as_compiled)
 
     def __enter__(self) -> "Table":
         return self
@@ -312,8 +313,9 @@ def _homes(identity: bytes, entries: "Iterable[passwd.Entry]",
         yield each.name, (b"%d\0%d\0%s\0" % (each.uid, each.gid, each.home) + allowed).rstrip(b"\0")
 
 
-def _compiled(directory: bytes, kind: bytes, texts: "tuple[bytes, ...]") -> "cdb.Reader | None":
-    """The compiled file, open, if it is of the texts that are there now."""
+def _compiled(directory: bytes, kind: bytes, texts: "tuple[bytes, ...]", *,
+              any_age: bool = False) -> "cdb.Reader | None":
+    """The compiled file, open, if it is of the texts that are there now; or be it of `any_age`."""
     try:
         now = domaintext.mark(calls.stat(directory + TEXT), *(
             domaintext.stat_options(directory + each) for each in texts[1:]))
@@ -323,7 +325,7 @@ def _compiled(directory: bytes, kind: bytes, texts: "tuple[bytes, ...]") -> "cdb
     reader = None
     try:
         reader = cdb.Reader(directory + kind)
-        if reader.get(b"") == now:
+        if any_age or reader.get(b"") == now:
             found, reader = reader, None
             return found
     except (FileNotFoundError, PermissionError):

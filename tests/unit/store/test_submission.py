@@ -8,7 +8,7 @@ import pytest
 
 from vqmail import codes, vqhome
 from vqmail.formats import assign, objection
-from vqmail.store import cdb, resolver, sendcount, submission, users
+from vqmail.store import cdb, resolver, sendcount, submission, users, virtual
 
 BOB = b"bob@a.test"
 
@@ -182,6 +182,23 @@ def test_who_was_suspended_after_his_login_may_not_send_either(world: World) -> 
     world.write("virtual/a.test/etc/options", "bob:suspended=send\n")
 
     assert policy.sender(b"") == objection.SENDING_SUSPENDED + BOB
+
+
+@pytest.mark.parametrize("suspended", [True, False])
+def test_while_a_change_is_not_compiled_yet_what_was_compiled_before_counts(
+        world: World, monkeypatch: pytest.MonkeyPatch, suspended: bool) -> None:
+    world.write("virtual/a.test/etc/options", "bob:suspended=send\n" if suspended else "#\n")
+    virtual.compile_domain(b"a.test")
+    world.write("virtual/a.test/etc/passwd", "bob:y:1001:1001::/home/bob:\n")
+
+    def hidden(*_: object) -> None:             # as for qmaild
+        raise virtual.Stale("passwd changed")
+    monkeypatch.setattr(virtual, "_in_text", hidden)
+    monkeypatch.setattr(virtual.Table, "_texts", hidden)
+
+    said = [submission.Policy(BOB, {}).sender(each) for each in (BOB, b"bob-x@a.test", b"ann@a.test")]
+
+    assert said == ([objection.SENDING_SUSPENDED + BOB] * 3 if suspended else [b"", b"", objection.NOT_YOURS + BOB])
 
 
 def test_limits(world: World) -> None:
