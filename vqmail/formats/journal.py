@@ -3,6 +3,7 @@
     one netstring for each step, in it one for each word; the last step is `end`
 
     write PATH MODE UID GID TEXT        the file is there with TEXT; UID and GID may be `-`: whoever we are
+    rewrite PATH MODE UID GID TEXT MARK the same, if the file is still the one that MARK says (store/domaintext)
     remove PATH                         the file, link or empty directory is not there
     directory PATH MODE UID GID         the directory is there
     link PATH TARGET                    the symbolic link is there
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     Step = tuple[bytes, ...]
 
 WRITE, REMOVE, DIRECTORY, LINK, MOVE, TREE = b"write", b"remove", b"directory", b"link", b"move", b"tree"
+REWRITE = b"rewrite"
 COMPILE, HOSTS, RELOAD, END = b"compile", b"hosts", b"reload", b"end"
-WORDS = {WRITE: 6, REMOVE: 2, DIRECTORY: 5, LINK: 3, MOVE: 4, TREE: 2, COMPILE: 2, HOSTS: 1, RELOAD: 1, END: 1}
+WORDS = {WRITE: 6, REWRITE: 7, REMOVE: 2, DIRECTORY: 5, LINK: 3, MOVE: 4, TREE: 2, COMPILE: 2, HOSTS: 1, RELOAD: 1,
+         END: 1}
 
 
 def encode(steps: "list[Step]") -> bytes:

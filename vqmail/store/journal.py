@@ -14,7 +14,7 @@ import stat
 
 from vqmail import codes, vqhome
 from vqmail.formats import journal
-from vqmail.store import compiled, loginaliases, sender, virtual
+from vqmail.store import compiled, domaintext, loginaliases, sender, virtual
 from vqmail.unix import beneath, calls, durable, fd, lock, log
 
 TYPE_CHECKING = False
@@ -27,6 +27,10 @@ LIMIT = 1 << 30
 PATIENCE = 60                   # seconds that somebody else's change may take
 SOON = 1                        # ... and after so many whoever waits is told
 TEMPORARY = b".vq-new"
+
+
+class _ChangedError(Exception):
+    """Somebody else has written the file."""
 
 
 def take_lock() -> int:
@@ -170,6 +174,8 @@ def _do(step: "Step") -> "list[str]":
     with place(words[0]) as at:
         if kind == journal.WRITE:
             _write(at, int(words[1], 8), _owner(words[2:4]), words[4])
+        elif kind == journal.REWRITE:
+            _rewrite(at, int(words[1], 8), _owner(words[2:4]), words[4], words[5])
         elif kind == journal.REMOVE:
             _remove(at)
         elif kind == journal.DIRECTORY:
@@ -191,6 +197,20 @@ def _owner(words: "list[bytes]") -> "tuple[int, int] | None":
 
 def _write(at: beneath.Place, mode: int, owner: "tuple[int, int] | None", text: bytes) -> None:
     durable.replace_with(at.path, lambda number: fd.write_all(number, text), mode, owner, at.path + TEMPORARY)
+
+
+def _rewrite(at: beneath.Place, mode: int, owner: "tuple[int, int] | None", text: bytes, mark: bytes) -> None:
+    """Write, unless somebody else did since it was read, or we have been here before."""
+    def write(number: int) -> None:
+        fd.write_all(number, text)
+        durable.sync_fd(number)                 # what takes its time; then the look, and at once the rename
+        if domaintext.mark(calls.lstat(at.path)) != mark:
+            raise _ChangedError
+
+    try:
+        durable.replace_with(at.path, write, mode, owner, at.path + TEMPORARY)
+    except _ChangedError:
+        return
 
 
 def _remove(at: beneath.Place) -> None:

@@ -9,7 +9,7 @@ import time
 
 from vqmail import codes
 from vqmail.formats import journal, lines, passwd
-from vqmail.store import aliasdomain, control, passwords, virtual
+from vqmail.store import aliasdomain, control, domaintext, passwords, virtual
 from vqmail.store import journal as changes
 from vqmail.unix import beneath, calls, child, log
 
@@ -62,8 +62,9 @@ def _step(domain: bytes, user: bytes, secret: bytes, stored: bytes) -> "journal.
     if user not in names or not text.endswith(b"\n") or fields[1] != stored:
         return None
     fields[1] = passwords.hashed(secret, calls.urandom(20))
-    return (journal.WRITE, path, b"%o" % (found.st_mode & 0o777), b"%d" % found.st_uid, b"%d" % found.st_gid,
-            lines.replace(text, user, b":".join(fields)))
+    # somebody who edits the text by hand takes no lock: what he writes meanwhile is not overwritten
+    return (journal.REWRITE, path, b"%o" % (found.st_mode & 0o777), b"%d" % found.st_uid, b"%d" % found.st_gid,
+            lines.replace(text, user, b":".join(fields)), domaintext.mark(found))
 
 
 def _quietly(domain: bytes, user: bytes, secret: bytes, stored: bytes) -> None:

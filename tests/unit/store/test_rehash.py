@@ -165,6 +165,48 @@ def test_one_that_is_killed_is_done_by_the_next_or_never_was(site: Site, monkeyp
     assert site.stored().startswith(b"$y$")
 
 
+@pytest.mark.parametrize("when", ["while it is hashed", "while it is written"])
+def test_what_an_editor_writes_meanwhile_is_not_lost(site: Site, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    edited = TEXT.format(hash="*", uid=UID, gid=GID) + "# a word\n"
+    module, name = (passwords, "hashed") if when == "while it is hashed" else (journal.durable, "replace_with")
+    true = getattr(module, name)
+
+    def interrupted(*given, **named):
+        if name == "hashed" or given[0].endswith(b"/passwd"):
+            site.passwd.write_text(edited)
+        return true(*given, **named)
+
+    monkeypatch.setattr(module, name, interrupted)
+    site.now()
+
+    assert site.passwd.read_text() == edited
+    assert sorted(each.name for each in site.passwd.parent.iterdir()) == ["passwd", "passwd.cdb", "users.cdb"]
+    assert not (site.path / "users/journal").exists()
+
+
+def test_a_journal_is_carried_out_twice_as_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    true = journal.durable.remove
+
+    def killed(path: bytes) -> None:
+        if path == journal.PATH:
+            raise Killed
+        true(path)
+
+    with monkeypatch.context() as context:
+        context.setattr(journal.durable, "remove", killed)      # all is done, but nobody knows
+        with pytest.raises(Killed):
+            site.now()
+    done = site.passwd.read_bytes()
+    lines = done.replace(b"ann:", b"anna:")
+    site.passwd.write_bytes(lines)
+    assert (site.path / "users/journal").exists()
+    assert site.now() is False
+    assert site.passwd.read_bytes() == lines
+
+
 def test_it_is_done_aside(site: Site) -> None:
     rehash.rehash(b"a.test", b"bob", b"geheim", OLD)
 
