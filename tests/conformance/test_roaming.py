@@ -95,6 +95,19 @@ def test_who_has_read_his_mail_may_send_for_some_time(world: module.System, warm
     assert [may_relay(each, smtp) for each in ("127.0.0.9", "127.0.0.10")] == [False, True]
 
 
+def test_the_auth_service_closes_who_is_forgotten(world: module.System) -> None:
+    control = world.home / "control"
+    world.control("opensmtp", "1\n")
+    world.control("open-smtp", '127.0.0.9:allow,RELAYCLIENT="",RBLSMTPD=""\t%d\n' % (time.time() - 55))
+    assert world.run("vq-clearopensmtp").returncode == 0
+    smtp = world.serve("smtp", False, ["-x", str(control / "tcp.smtp.cdb")], [world.bin("vq-smtpd")])
+    world.start("auth", world.bin("vq-service"), "auth")
+
+    assert may_relay("127.0.0.9", smtp)
+    module.wait_until(lambda: not may_relay("127.0.0.9", smtp), "the end of that")
+    assert (control / "open-smtp").read_text() == ""
+
+
 def test_nobody_is_opened_by_default(world: module.System) -> None:
     assert read_mail("127.0.0.9", world.start_pop3()).startswith(b"+OK")
     assert not (world.home / "control/open-smtp").exists()

@@ -7,13 +7,16 @@
     tcp.smtp.cdb        compiled of all of them, for tcpserver -x; made anew only when an address comes or goes
     open-smtp.lock      who holds the lock on it changes them; vpopmail's programs take the same one
 
+Whoever changes them takes out what is too old: note() when somebody else comes, `vq-service auth` within seconds
+(expire), vq-clearopensmtp from cron.
+
 The postmaster's rules come first: an address or a net that he denies stays denied, and what his rule sets for the net
 of an address is set for the open address, too.
 """
 
 import time
 
-from vqmail import vqhome
+from vqmail import codes, vqhome
 from vqmail.formats import controlfile, ip, opensmtp, tcprules
 from vqmail.record import Record
 from vqmail.store import cdb, control
@@ -69,7 +72,7 @@ def note(address: bytes, local: bytes = b"", now: "float | None" = None) -> None
         known = _read(found.directory, b":" in key).get(key)
         if known is None or now - known >= OFTEN:
             _update(found, now, key)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, codes.Failure) as error:
         log.line(b"opensmtp", "%s is not opened for SMTP: %s" % (
             log.printable(address[:60]).decode(), getattr(error, "strerror", None) or error))
 
@@ -90,6 +93,15 @@ def due(now: "float | None" = None) -> bool:
     now = time.time() if now is None else now
     return any(now - since >= found.seconds for family in (False, True)
                for since in _read(found.directory, family).values())
+
+
+def expire() -> None:
+    """Close what has been open for too long; trouble is logged.  For a service to call now and then: cheap."""
+    try:
+        if due():
+            clear()
+    except (OSError, ValueError, codes.Failure) as error:
+        log.line(b"opensmtp", "addresses stay open for SMTP: %s" % (getattr(error, "strerror", None) or error))
 
 
 def _update(where: Settings, now: float, key: "bytes | None") -> int:

@@ -13,7 +13,8 @@ Listens on a local socket in run/ and does what the command of the same name is 
     queue           vq-queue: puts messages into the queue, many with one flush of the disk
     virtmailfilter  looks up a virtual user and delivers under the user's own uid
     admin           vq-domain, vq-user, vq-alias, vq-passwd: for the owners of domains, limited to their own
-    auth            tells vq-smtpd who may log in, for its uid reads no password (store/authentication)
+    auth            tells vq-smtpd who may log in, for its uid reads no password (store/authentication);
+                    closes addresses that POP before SMTP opened (vq-clearopensmtp)
     tls             secures connections for vq-tls, vq-smtpd and vq-popup
 
 Who the caller is comes from the kernel, not from the caller.  While a service is down its command
@@ -32,8 +33,8 @@ FILES       run/queue/socket, run/virtmailfilter/socket, run/admin/socket, run/a
 
 CONTROL FILES
             servercert.pem servercerts (tls)
-            loginlimits loginseparators loginsources me minuid passwordscheme popdomains virtualdomains
-            virtualroot (auth)
+            loginlimits loginseparators loginsources me minuid opensmtp passwordscheme popdomains
+            virtualdomains virtualroot (auth)
 
 EXIT        0   stopped by TERM, or the library was renewed
             100 wrong usage
@@ -48,6 +49,7 @@ import _signal
 import gc
 
 from vqmail import codes
+from vqmail.store import opensmtp
 from vqmail.unix import calls, chain, log
 from vqmail.warm import admin_service, auth_service, filter_service, queue_service, registry, stale, tls_service
 
@@ -64,6 +66,8 @@ SERVICES = {
     b"auth": (auth_service.listen, auth_service.serve, 1),
     b"tls": (tls_service.listen, tls_service.serve, 1),
 }
+
+CHORES = {b"auth": opensmtp.expire}     # what else there is to do at each look, while the service serves
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:
@@ -86,6 +90,8 @@ def main(argv: "list[bytes]", env: "Env") -> int:
         if library.changed():
             log.line(b"vq-service", b"%s: the library was renewed; leaving, to be started again" % argv[1])
             stop()
+        if argv[1] in CHORES:
+            CHORES[argv[1]]()
         _signal.alarm(LOOK)
 
     def stop(*_: object) -> None:

@@ -135,3 +135,20 @@ def test_a_link_is_not_followed(control: pathlib.Path, capfd: pytest.CaptureFixt
     opensmtp.note(b"192.0.2.9", b"", NOW)
 
     assert "Too many levels of symbolic links" in capfd.readouterr().err
+
+
+def test_the_service_closes_what_is_too_old(control: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
+    opensmtp.expire()
+    assert not (control / "tcp.smtp.cdb").exists()          # there was nothing to do
+    opensmtp.note(b"192.0.2.9", b"", NOW)                   # years ago
+    opensmtp.expire()
+    assert ((control / "open-smtp").read_text(), rules(control)) == ("", {})
+
+    opensmtp.note(b"192.0.2.9", b"", NOW)
+    (control / "tcp.smtp").write_text("oops\n")
+    opensmtp.expire()
+    assert "addresses stay open for SMTP: " in capfd.readouterr().err
+    (control / "opensmtp").unlink()
+    (control / "opensmtp").mkdir()
+    opensmtp.note(b"192.0.2.10", b"", NOW)
+    assert "192.0.2.10 is not opened for SMTP: cannot read " in capfd.readouterr().err
