@@ -57,7 +57,7 @@ class Warm:
         more = self.more(home, domain.parent)
         for name, text in (("me", "host.bench.test\n"), ("locals", ""), ("rcpthosts", f"{peers.DOMAIN}\n"),
                            ("virtualdomains", f"{peers.DOMAIN}:owner\n" + more.get("virtualdomains", "")), ("virtualroot", f"{domain.parent}\n"),
-                           ("concurrencylocal", f"{CONCURRENCY}\n"), ("concurrencyremote", f"{CONCURRENCY}\n"),
+                           ("passwordscheme", "keep\n"), ("concurrencylocal", f"{CONCURRENCY}\n"), ("concurrencyremote", f"{CONCURRENCY}\n"),
                            ("smtproutes", f":127.0.0.1:{self.relay}\n" if self.relay else "")):
             (home / "control" / name).write_text(text)
         (home / "users/assign").write_text(f"+owner-:owner:{OWNER}:{OWNER}:{domain}:-::\n" + more.get("assign", "") + ".\n")

@@ -137,7 +137,7 @@ def test_schemes(site: module.System, options: "tuple[str, ...]", begin: str) ->
     (("add", f"ca/rl@{A}", "--generate"), "a user's name has letters, digits and"),
     (("add", f"carl@{A}", "--hash=secret"), "no hash of a kind that crypt(3) knows here"),
     (("add", f"carl@{A}", "--hash=a:b"), "is no hash of a password"),
-    (("add", f"carl@{A}", "--generate", "--scheme=rot13"), "there is no scheme rot13; there are yescrypt, sha512, clear"),
+    (("add", f"carl@{A}", "--generate", "--scheme=rot13"), "there is no scheme rot13; there are yescrypt, sha512, bcrypt, argon2id, scram-sha-256, clear"),
     (("add", f"carl@{A}", "--generate", "--quota=lots"), "quota cannot be lots"),
     (("add", f"carl@{A}", "--generate", "--uid=5"), "uid 5 is below 100"),
     (("add", f"carl@{A}", "--generate", "--password=x"), "usage:"),
