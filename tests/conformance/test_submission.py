@@ -130,14 +130,11 @@ def test_as_somebody_else_he_sends_nothing(site: module.System, port: int) -> No
 
 
 def test_an_alias_that_a_command_made_is_his_who_gets_its_mail(site: module.System, port: int) -> None:
-    site.start_admin()
-    try:
-        assert site.run("vq-alias", "add", "office@a.test", "bob@a.test").returncode == 0
-        assert site.run("vq-alias", "add", "both@a.test", "bob@a.test", "ann@a.test").returncode == 0
-        with Client(site, port) as client:
-            assert [client.said(f"MAIL FROM:<{each}>")[:3] for each in ("office@a.test", "both@a.test")] == ["250", "553"]
-    finally:
-        site.stop("admin")
+    aliases = {"office@a.test": ["bob@a.test"], "both@a.test": ["bob@a.test", "ann@a.test"]}
+    for alias, targets in aliases.items():
+        assert site.run("vq-alias", "set", alias, *targets).returncode in (0, 100)      # 100: it is so already
+    with Client(site, port) as client:
+        assert [client.said(f"MAIL FROM:<{each}>")[:3] for each in aliases] == ["250", "553"]
 
 
 def test_what_is_missing_is_added_and_nothing_else_changed(site: module.System, port: int) -> None:
