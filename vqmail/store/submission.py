@@ -70,6 +70,8 @@ class Policy:
         if not at:
             self._user, self.domain = login, self._settings.no_host
         self.login = self._user + b"@" + self.domain
+        if not virtual.usable_domain(self.domain):      # somebody else's program let him in, by whatever name
+            self.domain = self._settings.no_host
         self.hides_address = self._settings.hide
 
     def complete(self, address: bytes) -> bytes:

@@ -137,6 +137,14 @@ def test_a_user_of_the_host_has_his_extensions(world: World) -> None:
     assert submission.Policy(b"joe", {}).sender(b"joe-y@host.test") == objection.NOT_YOURS + b"joe@host.test"
 
 
+@pytest.mark.parametrize("login", [b"bob@a.test\nx", b"bob@../a", b"bob@", b"@a.test", b"@", b"", b"b\0b@a.test", b"\xff@a.test"])
+def test_who_was_let_in_by_an_odd_name_is_nobody_else(world: World, login: bytes) -> None:
+    policy = submission.Policy(login, {})
+
+    assert all(policy.sender(each).startswith(objection.NOT_YOURS) for each in (BOB, b"ann@a.test", b"joe@host.test"))
+    assert policy.client({}, b"")[0][b"TCPREMOTEINFO"] == policy.login
+
+
 def test_what_is_listed(world: World) -> None:
     world.write("control/senders", "# a comment\nbob@a.test:Sales@a.test\nbob@a.test:@else.test\n@other.test:ann@a.test\n")
 
@@ -238,6 +246,9 @@ def test_a_file_that_makes_no_sense_is_trouble(world: World, name: str, text: st
     (BOB, b"", b""),
     (b"joe", b"alice", b"alice@host.test"),
     (b"odd@name@a.test", b"alice", b"alice@a.test"),
+    (b"bob@a.test\nx", b"alice", b"alice@host.test"),
+    (b"bob@../a", b"alice", b"alice@host.test"),
+    (b"bob@", b"alice", b"alice@host.test"),
 ])
 def test_bare_names_are_of_the_logins_domain(world: World, login: bytes, address: bytes, expected: bytes) -> None:
     assert submission.Policy(login, {}).complete(address) == expected
