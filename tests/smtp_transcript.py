@@ -13,7 +13,7 @@ has a mailbox but nobody; bad@sender.test is in badmailfrom; messages may have 1
 import pathlib
 import re
 
-from vqmail.proto import reply, smtp
+from vqmail.proto import reply, smtp, smtpevents
 
 FOLDER = pathlib.Path(__file__).parent / "transcripts" / "smtp"
 SIZE_LIMIT = 1000
@@ -73,17 +73,17 @@ class Driver:
         return self._run()
 
     @property
-    def closed(self) -> "smtp.Closed | None":
+    def closed(self) -> "smtpevents.Closed | None":
         """The event that ended it."""
         last = self.session.next_event() if self.session._closed else None
-        return last if isinstance(last, smtp.Closed) else None
+        return last if isinstance(last, smtpevents.Closed) else None
 
     def _run(self) -> bytes:
         while True:
             event = self.session.next_event()
-            if event is smtp.NEED_DATA or isinstance(event, smtp.Closed):
+            if event is smtpevents.NEED_DATA or isinstance(event, smtpevents.Closed):
                 break
-            if isinstance(event, smtp.Text):
+            if isinstance(event, smtpevents.Text):
                 self._text += event.text
                 continue
             self.events.append(event)
@@ -94,13 +94,13 @@ class Driver:
 
     def _answer(self, event: object) -> None:
         session = self.session
-        if isinstance(event, smtp.Rcpt):
+        if isinstance(event, smtpevents.Rcpt):
             refusal = self._refusal(event.recipient.lower())
             if refusal:
                 session.refuse(refusal)
             else:
                 session.accept()
-        elif isinstance(event, smtp.End):
+        elif isinstance(event, smtpevents.End):
             if self.size_limit and len(self._text) > self.size_limit:
                 session.finish(reply.TOO_BIG)
             else:

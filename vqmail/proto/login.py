@@ -1,6 +1,7 @@
 """What a client says to log in (RFC 4954): PLAIN, LOGIN, CRAM-MD5, the first of these that the server knows."""
 
-from vqmail.proto import base64, replies
+from vqmail.formats import base64
+from vqmail.proto import replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ from vqmail.formats import objection
 # ---- SMTP ----
 GREETING = b"220 %s ESMTP\r\n"
 HELO = b"250 %s\r\n"
-EHLO = b"250-%s\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE %d\r\n250 ENHANCEDSTATUSCODES\r\n"
+EHLO = b"250-%s\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SIZE %d\r\n%s250 ENHANCEDSTATUSCODES\r\n"
+MAY_START_TLS = b"250-STARTTLS\r\n"
+MAY_LOG_IN = b"250-AUTH %s\r\n"
 MAIL_OK = b"250 2.1.0 ok\r\n"
 RCPT_OK = b"250 2.1.5 ok\r\n"
 GO_AHEAD = b"354 go ahead\r\n"
@@ -20,6 +22,7 @@ NOOP = b"250 2.0.0 ok\r\n"
 HELP = b"214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\r\n"
 VRFY = b"252 2.0.0 send some mail, i'll try my best\r\n"
 BYE = b"221 2.0.0 %s\r\n"
+ALWAYS = {b"VRFY": VRFY, b"HELP": HELP, b"NOOP": NOOP}          # RFC 5321 4.1.1.6, 4.1.1.8, 4.1.1.9
 
 # the client's commands
 LINE_TOO_LONG = b"500 5.5.2 command line too long (#5.5.2)\r\n"
@@ -35,6 +38,24 @@ BAD_RECIPIENT = b"501 5.1.3 that recipient address is malformed (#5.1.3)\r\n"
 NOT_ASCII = b"553 5.6.7 sorry, addresses must be ASCII here (#5.6.7)\r\n"
 TOO_MANY_RECIPIENTS = b"452 4.5.3 too many recipients, send the others in another message (#4.5.3)\r\n"
 TOO_MANY_ERRORS = b"421 4.7.0 too many bad commands, goodbye (#4.7.0)\r\n"
+
+# TLS and logins
+READY_FOR_TLS = b"220 2.0.0 ready for tls\r\n"
+CHALLENGE = b"334 %s\r\n"
+LOGGED_IN = b"235 2.7.0 ok, go ahead (#2.7.0)\r\n"
+LOGIN_FAILED = b"535 5.7.8 sorry, that name and password do not go together (#5.7.8)\r\n"
+LOGIN_TROUBLE = b"454 4.7.0 sorry, i cannot check that now, try again later (#4.7.0)\r\n"
+NO_TLS_NOW = b"454 4.7.0 TLS not available due to temporary reason (#4.7.0)\r\n"
+TOO_MANY_LOGINS = b"421 4.7.0 too many failed logins, goodbye (#4.7.0)\r\n"
+TLS_FIRST = b"530 5.7.0 must issue a STARTTLS command first (#5.7.0)\r\n"
+LOGIN_FIRST = b"530 5.7.0 authentication required (#5.7.0)\r\n"
+TLS_FOR_LOGIN = b"538 5.7.11 encryption required for requested authentication mechanism (#5.7.11)\r\n"
+TLS_ALREADY = b"503 5.5.1 TLS is active already (#5.5.1)\r\n"
+LOGIN_ALREADY = b"503 5.5.1 you are logged in already (#5.5.1)\r\n"
+LOGIN_LATE = b"503 5.5.1 no AUTH during a mail transaction (#5.5.1)\r\n"
+MECHANISM = b"504 5.5.4 that authentication mechanism is not offered (#5.5.4)\r\n"
+LOGIN_CANCELLED = b"501 5.7.0 authentication cancelled (#5.7.0)\r\n"
+LOGIN_MALFORMED = b"501 5.5.2 cannot decode that (#5.5.2)\r\n"
 
 # what we do not want
 BAD_MAIL_FROM = b"553 5.7.1 sorry, your envelope sender is in my badmailfrom list (#5.7.1)\r\n"
@@ -96,11 +117,12 @@ def objection_to(word: bytes) -> bytes:
     """The reply to an SMTP client for an objection."""
     kind, blank, what = word.partition(b" ")
     if blank:
-        return ABOUT[kind + blank] % what[:TEXT_LIMIT].translate(PRINTABLE)
+        return ABOUT[kind + blank] % what[:ABOUT_LIMIT].translate(PRINTABLE)
     return OBJECTIONS[word]
 
 
 PRINTABLE = bytes(each if 32 <= each < 127 else ord("?") for each in range(256))
+ABOUT_LIMIT = 320               # of what an objection is about: an address
 TEXT_LIMIT = 400                # of words that come from a queue program; RFC 5321 4.5.3.1.5 allows a line of 512
 
 
@@ -116,7 +138,7 @@ def queue(answer: bytes) -> bytes:
 
 def letter(answer: bytes) -> bytes:
     """An objection, a reply to an SMTP client, or what a queue said, as QMTP and QMQP say it."""
-    if answer in OBJECTIONS or answer.startswith(objection.MOVED):
+    if answer in OBJECTIONS or answer.startswith(tuple(ABOUT)):
         answer = objection_to(answer)
     if answer[:1].isdigit():
         kind, words = b"D" if answer.startswith(b"5") else b"Z", answer.rstrip().split(b" ", 2)[2]

@@ -11,7 +11,7 @@ came; both say what is to be done:
 Nothing here knows a password; nothing of the client's is kept when the exchange is over.
 """
 
-from vqmail.proto import base64
+from vqmail.formats import base64
 from vqmail.record import Record
 
 LINE_LIMIT = 2048               # bytes of one line in base64; a name and a password that we check have 512 together
@@ -93,6 +93,8 @@ class Exchange:
         try:
             message = base64.decode(line)
         except ValueError:
+            return MALFORMED
+        if base64.encode(message) != line:                      # nobody encodes it so
             return MALFORMED
         return STEPS[self.mechanism](self, message)
 

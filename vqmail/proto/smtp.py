@@ -1,4 +1,4 @@
-"""One SMTP session, the server's side (RFC 5321, 1870, 2034, 2920, 6152).
+"""One SMTP session, the server's side (RFC 5321, 1870, 2034, 2920, 3207, 4954, 6152).
 
 receive() takes what the client sent, next_event() says what it wants, and whoever drives the session answers:
 
@@ -8,88 +8,48 @@ receive() takes what the client sent, next_event() says what it wants, and whoev
     Data            accept() or refuse(reply): may the message come?
     Text            none: a piece of the message
     End             finish(reply)
+    StartTls        accept(): this session is over, and another begins when the connection is secured; or refuse(reply)
+    sasl.Check      logged_in(name) or refuse(reply): is it he?
+    sasl.Relay      the same, or challenge(text)
     Closed          none: send output() and close; nothing more is ever read
 
 The machine decides nothing about mail, but it does keep the order of commands and the limits of lines.
 """
 
-from vqmail.proto import data, path, reply
+from vqmail.proto import data, mailparameters, path, reply, sasl, smtpevents, smtplogin
 from vqmail.record import Record
 
 LINE_LIMIT = 4096               # bytes of a command with its end; 512 must be allowed           RFC 5321 4.5.3.1.4
 RECIPIENTS_LIMIT = 20_000       # of one message; 100 must be allowed                            RFC 5321 4.5.3.1.8
 ERRORS_LIMIT = 20               # commands without sense since the last message
-
-
-class Mail(Record):
-    """The client wants to send a message from `sender`."""
-
-    __slots__ = ("sender",)
-    sender: bytes
-
-
-class Rcpt(Record):
-    """The client wants it to go to `recipient` too."""
-
-    __slots__ = ("recipient",)
-    recipient: bytes
-
-
-class Data(Record):
-    """Sender and recipients are known; the client wants to send the message."""
-
-
-class Text(Record):
-    """A piece of the message, its lines ending in LF."""
-
-    __slots__ = ("text",)
-    text: bytes
-
-
-class End(Record):
-    """The message is complete."""
-
-
-class Closed(Record):
-    """The session is over; `reason` is a word for the log."""
-
-    __slots__ = ("reason",)
-    reason: bytes
-
-
-class NeedData(Record):
-    """There is no more in what was received."""
-
-
-NEED_DATA = NeedData()
-DATA = Data()
-END = End()
-QUIT = Closed(b"quit")
-BARE_NEWLINE = Closed(b"bare-newline")
-TOO_MANY_ERRORS = Closed(b"too-many-errors")
-EARLY_DATA = Closed(b"early-data")
+BEFORE_TLS = (b"EHLO", b"HELO", b"NOOP", b"STARTTLS", b"QUIT")                                  # RFC 3207 4
 
 
 class Session:
-    """One connection.  `helo`, `extended`, `sender` (None before MAIL), `size` (0 unless MAIL announced one) and
-    `recipients` say where it stands."""
+    """One connection.  `helo`, `extended`, `login` (b"" before it), `sender` (None before MAIL), `size` (0 unless MAIL
+    announced one) and `recipients` say where it stands.  One that goes on over TLS is `greeted` already."""
 
-    def __init__(self, greeting: bytes, size_limit: int = 0) -> None:
+    def __init__(self, greeting: bytes, size_limit: int = 0, terms: smtpevents.Terms = smtpevents.OPEN, *,
+                 greeted: bool = False) -> None:
         self.helo = b""
         self.extended = False
+        self.login = b""
         self.sender: bytes | None = None
         self.recipients: list[bytes] = []
         self.size = 0
         self._greeting = greeting
         self._size_limit = size_limit
+        self._terms = terms
         self._buffer = b""
         self._at = 0                        # the start of the next command in it
         self._skipping = False              # within a line that is too long
         self._content: data.Content | None = None
-        self._asked: Mail | Rcpt | Data | End | None = None
-        self._closed: Closed | None = None
+        self._exchange: sasl.Exchange | None = None
+        self._attempts = 0
+        self._asked: Record | None = None
+        self._closed: smtpevents.Closed | None = None
         self._errors = 0
-        self._output = [reply.GREETING % greeting]
+        self._output = [] if greeted else [reply.GREETING % greeting]
 
     # ---- what the driver says ----
 
@@ -104,26 +64,45 @@ class Session:
         self._output.clear()
         return text
 
-    def accept(self, recipient: "bytes | None" = None) -> None:
-        """Yes to the last Mail, Rcpt or Data; `recipient` is what to write down instead of what the client said."""
+    def accept(self, address: "bytes | None" = None) -> None:
+        """Yes to the last Mail, Rcpt, Data or StartTls; `address` is what to write down instead of
+        what the client said."""
         asked, self._asked = self._asked, None
-        if isinstance(asked, Mail):
-            self.sender = asked.sender
+        if isinstance(asked, smtpevents.Mail):
+            self.sender = asked.sender if address is None else address
             self._output.append(reply.MAIL_OK)
-        elif isinstance(asked, Rcpt):
-            self.recipients.append(asked.recipient if recipient is None else recipient)
+        elif isinstance(asked, smtpevents.Rcpt):
+            self.recipients.append(asked.recipient if address is None else address)
             self._output.append(reply.RCPT_OK)
+        elif isinstance(asked, smtpevents.StartTls):
+            self._close(smtpevents.SECURING, reply.READY_FOR_TLS)       # what stands behind it is gone: RFC 3207 4.2
         else:
             self._content = data.Content()
             self._output.append(reply.GO_AHEAD)
 
     def refuse(self, answer: bytes) -> None:
-        """No to the last Mail, Rcpt or Data."""
-        asked, self._asked = self._asked, None
+        """No to the last question."""
+        asked, self._asked, self._exchange = self._asked, None, None
         self._output.append(answer)
-        if isinstance(asked, Data):
+        if isinstance(asked, smtpevents.Data):
             self._reset()
             self._no_early_data()
+
+    def challenge(self, text: bytes) -> None:
+        """What the last Relay is answered with."""
+        self._asked = None
+        self._output.append(reply.CHALLENGE % sasl.Challenge(text).line())
+
+    def logged_in(self, name: bytes) -> None:
+        """The client is `name`."""
+        self._asked = self._exchange = None
+        self.login = name
+        self._output.append(reply.LOGGED_IN)
+
+    def hang_up(self, reason: bytes, answer: bytes) -> None:
+        """Say `answer`, and no more."""
+        self._asked = None
+        self._close(smtpevents.Closed(reason), answer)
 
     def finish(self, answer: bytes) -> None:
         """Say what became of the message after End."""
@@ -152,10 +131,21 @@ class Session:
                 self._skipping = False                  # the end of what was complained about
             elif len(line) >= LINE_LIMIT:
                 self._bad(reply.LINE_TOO_LONG)
+            elif self._exchange is not None:
+                self._log_in(self._exchange.step(line.removesuffix(b"\r")))
             else:
-                verb, _, argument = line.removesuffix(b"\r").partition(b" ")
-                COMMANDS.get(verb.upper(), Session._unknown)(self, argument.strip(b" "))
+                self._command(line.removesuffix(b"\r"))
         return self._closed
+
+    def _command(self, line: bytes) -> None:
+        verb, _, argument = line.partition(b" ")
+        verb = verb.upper()
+        if self._terms.tls_first and verb not in BEFORE_TLS:                    # RFC 3207 4
+            self._bad(reply.TLS_FIRST)
+        elif verb in reply.ALWAYS:
+            self._output.append(reply.ALWAYS[verb])
+        else:
+            COMMANDS.get(verb, Session._unknown)(self, argument.strip(b" "))
 
     def _unfinished_line(self) -> Record:
         if len(self._buffer) - self._at > LINE_LIMIT:
@@ -163,25 +153,26 @@ class Session:
             if not self._skipping:
                 self._skipping = True
                 self._bad(reply.LINE_TOO_LONG)
-        return self._closed or NEED_DATA
+        return self._closed or smtpevents.NEED_DATA
 
     def _more_content(self, content: data.Content) -> "Record | None":
         if content.rest is not None:                    # its last piece was given, now its end
             self._buffer, self._at, self._content = content.rest, 0, None
-            self._asked = END
-            return END
+            self._asked = smtpevents.END
+            return smtpevents.END
         if self._at == len(self._buffer):
-            return NEED_DATA
+            return smtpevents.NEED_DATA
         received, self._buffer, self._at = self._buffer[self._at:], b"", 0
         try:
             text = content.feed(received)
         except data.BareNewline:
-            self._close(BARE_NEWLINE, reply.BARE_NEWLINE)
+            self._close(smtpevents.BARE_NEWLINE, reply.BARE_NEWLINE)
             return None
-        return Text(text) if text else None
+        return smtpevents.Text(text) if text else None
 
     def _ehlo(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.1
-        self._hello(argument, reply.EHLO % (self._greeting, self._size_limit))
+        offers = smtplogin.offers(self._terms, logged_in=bool(self.login))
+        self._hello(argument, reply.EHLO % (self._greeting, self._size_limit, offers))
         self.extended = True
 
     def _helo(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.1
@@ -195,26 +186,16 @@ class Session:
 
     def _mail(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.2
         self._reset()                       # a second MAIL starts again, and what follows a bad one is not the first's
+        refusal = smtplogin.mail(self._terms, logged_in=bool(self.login))
+        if refusal:
+            self._bad(refusal)
+            return
         try:
             sender = path.reverse(argument)
-            for keyword, value in sender.parameters:
-                self._mail_parameter(keyword, value)
-            self._asked = Mail(sender.address)
+            self.size = mailparameters.size(sender.parameters, self._size_limit, auth=bool(self._terms.mechanisms))
+            self._asked = smtpevents.Mail(sender.address)
         except path.Refused as refused:
             self._output.append(refused.reply)
-
-    def _mail_parameter(self, keyword: bytes, value: bytes) -> None:
-        if keyword == b"SIZE":                                                  # RFC 1870 4
-            if not value.isdigit() or len(value) > 20:
-                raise path.Refused(reply.PARAMETER_VALUE)
-            if self._size_limit and int(value) > self._size_limit:              # RFC 1870 6.1
-                raise path.Refused(reply.TOO_BIG)
-            self.size = int(value)
-        elif keyword == b"BODY":                                                # RFC 6152 2
-            if value.upper() not in (b"7BIT", b"8BITMIME"):
-                raise path.Refused(reply.PARAMETER_VALUE)
-        else:
-            raise path.Refused(reply.PARAMETER)                                 # RFC 5321 4.1.1.11
 
     def _rcpt(self, argument: bytes) -> None:                                   # RFC 5321 4.1.1.3
         if self.sender is None:
@@ -226,7 +207,7 @@ class Session:
                 raise path.Refused(reply.PARAMETER)
             if len(self.recipients) >= RECIPIENTS_LIMIT:
                 raise path.Refused(reply.TOO_MANY_RECIPIENTS)                   # RFC 5321 4.5.3.1.10
-            self._asked = Rcpt(recipient.address)
+            self._asked = smtpevents.Rcpt(recipient.address)
         except path.Refused as refused:
             self._output.append(refused.reply)
 
@@ -238,23 +219,41 @@ class Session:
         elif not self.recipients:
             self._refuse_data(reply.RCPT_FIRST)
         else:
-            self._asked = DATA
+            self._asked = smtpevents.DATA
 
     def _rset(self, _argument: bytes) -> None:                                  # RFC 5321 4.1.1.5
         self._reset()
         self._output.append(reply.FLUSHED)
 
-    def _vrfy(self, _argument: bytes) -> None:                                  # RFC 5321 3.5.3
-        self._output.append(reply.VRFY)
-
-    def _help(self, _argument: bytes) -> None:                                  # RFC 5321 4.1.1.8
-        self._output.append(reply.HELP)
-
-    def _noop(self, _argument: bytes) -> None:                                  # RFC 5321 4.1.1.9
-        self._output.append(reply.NOOP)
-
     def _quit(self, _argument: bytes) -> None:                                  # RFC 5321 4.1.1.10
-        self._close(QUIT, reply.BYE % self._greeting)
+        self._close(smtpevents.QUIT, reply.BYE % self._greeting)
+
+    def _starttls(self, argument: bytes) -> None:                               # RFC 3207 4
+        refusal = smtplogin.starttls(self._terms, argument)
+        if refusal:
+            self._bad(refusal)
+        else:
+            self._asked = smtpevents.START_TLS
+
+    def _auth(self, argument: bytes) -> None:                                   # RFC 4954 4
+        word, given, initial = argument.partition(b" ")
+        mechanism = word.upper()
+        refusal = smtplogin.auth(self._terms, mechanism, logged_in=bool(self.login), sending=self.sender is not None)
+        if refusal:
+            self._bad(refusal)
+            return
+        self._attempts += 1
+        host = self._greeting.partition(b" ")[0]
+        self._exchange = sasl.Exchange(mechanism, b"<%s.%d@%s>" % (self._terms.nonce, self._attempts, host))
+        self._log_in(self._exchange.begin(initial.lstrip(b" ") if given else None))
+
+    def _log_in(self, step: Record) -> None:
+        if isinstance(step, sasl.Challenge):
+            self._output.append(reply.CHALLENGE % step.line())
+        elif isinstance(step, sasl.Over):
+            self._bad(reply.LOGIN_CANCELLED if step is sasl.CANCELLED else reply.LOGIN_MALFORMED)
+        else:
+            self._asked = step
 
     def _unknown(self, _argument: bytes) -> None:
         self._bad(reply.UNIMPLEMENTED)
@@ -267,9 +266,10 @@ class Session:
         self.size = 0
 
     def _bad(self, answer: bytes) -> None:
+        self._exchange = None
         self._errors += 1
         if self._errors > ERRORS_LIMIT:     # a browser made to speak to us, or somebody who is guessing
-            self._close(TOO_MANY_ERRORS, reply.TOO_MANY_ERRORS)
+            self._close(smtpevents.TOO_MANY_ERRORS, reply.TOO_MANY_ERRORS)
         else:
             self._output.append(answer)
 
@@ -281,9 +281,9 @@ class Session:
         # DATA ends a group (RFC 2920 3.1).  What is here already is a message from somebody who did not wait for
         # our answer, and it was no: its lines must not be taken for commands.
         if self._at < len(self._buffer):
-            self._close(EARLY_DATA, b"")
+            self._close(smtpevents.EARLY_DATA, b"")
 
-    def _close(self, reason: Closed, answer: bytes) -> None:
+    def _close(self, reason: smtpevents.Closed, answer: bytes) -> None:
         self._closed = reason
         self._buffer, self._at, self._content = b"", 0, None
         self._output.append(answer)
@@ -296,8 +296,7 @@ COMMANDS = {
     b"RCPT": Session._rcpt,
     b"DATA": Session._data,
     b"RSET": Session._rset,
-    b"VRFY": Session._vrfy,
-    b"HELP": Session._help,
-    b"NOOP": Session._noop,
     b"QUIT": Session._quit,
+    b"STARTTLS": Session._starttls,
+    b"AUTH": Session._auth,
 }

@@ -11,6 +11,7 @@ from vqmail.store import control, quotaquestion, rcpthosts, resolver, submit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vqmail.formats import headfix
     from vqmail.unix.chain import Env
 
 FILES = (b"me", b"localiphost", b"databytes", b"badmailfrom", b"rcpthosts")         # what Settings are made of
@@ -121,11 +122,12 @@ class Client:
 
 
 class Message:
-    """One message on its way into the queue.  `size` is in bytes, without the trace line.  TryLater if the queue
-    cannot be reached."""
+    """One message on its way into the queue; `complete` adds what it lacks.  `size` is in bytes, without the trace
+    line.  TryLater if the queue cannot be reached."""
 
-    def __init__(self, env: "Env", limit: int, trace: bytes) -> None:
+    def __init__(self, env: "Env", limit: int, trace: bytes, complete: "headfix.Filter | None" = None) -> None:
         self.size = 0
+        self._complete = complete
         self.submission = submit.Submission(env)
         self._limit = limit
         self._header = header.Header(HEADER_LIMIT)
@@ -136,13 +138,20 @@ class Message:
         self.size += len(text)
         if not self._limit or self.size <= self._limit:
             self._header.feed(text)
-            self.submission.write(text)
+            self.submission.write(self._complete.feed(text) if self._complete else text)
 
     def objection(self) -> bytes:
         """Why it must not be queued, or b""."""
         if self._header.hops() >= HOPS_LIMIT:
             return objection.LOOPING
         return objection.TOO_BIG if self._limit and self.size > self._limit else b""
+
+    def begin(self, sender: bytes, recipients: "list[bytes]") -> int:
+        """It is whole: give the envelope.  Returns a descriptor that is ready when the submission's answer() need not
+        wait, -1 if there is none."""
+        if self._complete:
+            self.submission.write(self._complete.end())
+        return self.submission.begin(sender, recipients)
 
     def close(self) -> None:
         """Let go of it; if it is not queued yet it never will be."""

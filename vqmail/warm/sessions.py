@@ -9,6 +9,7 @@ import _socket
 import time
 
 from vqmail import codes
+from vqmail.incoming import conversation, settings
 from vqmail.prog import smtpd
 from vqmail.proto import reply
 from vqmail.store import current, resolver
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
 NAME = b"vq-smtpd"
-PATIENCE = 600.0                # seconds for the queue's answer
 EVERY = 5.0                     # seconds between two looks at who is silent for too long
 
 
@@ -34,10 +34,11 @@ class Sessions:
         self._inbox = inbox
         self._connections = connections
         self._resolver = resolver.Resolver()
-        self._settings = current.Current(lambda: smtpd.Settings(self._resolver), smtpd.FILES)
+        self._settings = current.Current(lambda: settings.Settings(self._resolver), settings.FILES)
         self._sessions: dict[int, Session] = {}
         self._apart: dict[int, int] = {}        # pid of a session's own process -> number
         self._answers: list[bytes] = []
+        self._due: list[tuple[float, Session]] = []
         self._open = True
         self._look_at = 0.0
 
@@ -45,11 +46,17 @@ class Sessions:
         """Serve until the inbox is closed and the last session is over."""
         self.loop.watch(self._inbox.fileno(), self._receive)
         while self._open or self._sessions or self._apart:
-            self.loop.turn(EVERY if not self._apart else 0.2)
+            now = time.monotonic()
+            soon = min((when - now for when, _ in self._due), default=EVERY)
+            self.loop.turn(max(0.0, min(soon, 0.2 if self._apart else EVERY)))
             self._look(time.monotonic())
             answers, self._answers = self._answers, []
             if answers and self._open:
                 sockets.send(self._inbox, b"".join(answers))
+
+    def later(self, when: float, session: "Session") -> None:
+        """Let `session` go on at that time."""
+        self._due.append((when, session))
 
     def over(self, number: int, code: int) -> None:
         """The session `number` is over."""
@@ -78,11 +85,11 @@ class Sessions:
                 return
             else:
                 try:
-                    settings: smtpd.Settings = self._settings.get()
+                    controls: settings.Settings = self._settings.get()
                 except codes.Failure:
                     sock.send(reply.NO_CONTROLS)        # nothing was sent yet: it fits
                     raise
-                self._sessions[number] = Session(self, sock, number, settings, env)
+                self._sessions[number] = Session(self, sock, number, controls, env)
                 return
         except (codes.Failure, OSError) as failure:
             log.line(connection.NAME, "warning: dropping connection, %s" % failure)
@@ -112,6 +119,9 @@ class Sessions:
             number = self._apart.pop(pid, None)
             if number is not None:
                 self.over(number, child.code_of(status))
+        due, self._due = [each for each in self._due if each[0] <= now], [each for each in self._due if each[0] > now]
+        for _, session in due:
+            session.wake()
         if now >= self._look_at:
             self._look_at = now + EVERY
             for session in list(self._sessions.values()):
@@ -121,25 +131,27 @@ class Sessions:
 class Session:
     """One client."""
 
-    def __init__(self, owner: Sessions, sock: "socket", number: int, settings: smtpd.Settings, env: "Env") -> None:
+    def __init__(self, owner: Sessions, sock: "socket", number: int, controls: settings.Settings,
+                 env: "Env") -> None:
         self._owner = owner
         self._socket = sock
         self._number = number
-        self._seconds = settings.seconds
-        self._last = time.monotonic()           # when the client, or the queue, was heard last
+        self._seconds = controls.seconds
+        self._last = time.monotonic()           # when the client, or a service, was heard last
         self._ends = self._last + smtpd.LONGEST
         self._unsent = b""
-        self._queue = -1                        # where the queue's answer will come from
+        self._awaited = -1                      # where the answer to what is pending will come from
+        self._waiting = False                   # for that, or for a while: the client is not heard
+        self._watched = 0                       # for what the loop watches the client
         self._lingering = False
         sock.setblocking(False)
-        self._conversation = smtpd.Conversation(settings, env, NAME, b"pid %d" % number)
-        owner.loop.watch(sock.fileno(), self._ready)
+        self._conversation = conversation.Conversation(controls, env, NAME, b"pid %d" % number)
         self._guarded(self._send)
 
     def look(self, now: float) -> None:
         """End it if nothing was heard for too long."""
-        if self._queue >= 0:
-            limit = PATIENCE
+        if self._awaited >= 0:
+            limit = float(smtpd.PATIENCE)
         else:
             limit = smtpd.LINGER if self._lingering else self._seconds
         if now < self._last + limit and now < self._ends:
@@ -171,7 +183,10 @@ class Session:
 
     def _hear(self) -> None:
         if self._unsent:
-            self._send()
+            if self._waiting:
+                self._flush()
+            else:
+                self._send()
             return
         try:
             data = self._socket.recv(smtpd.PIECE)
@@ -186,50 +201,83 @@ class Session:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Queue what is complete, as far as that goes without waiting, and say what is to be said."""
-        while self._conversation.complete:
-            self._queue = self._conversation.hand_over()
-            if self._queue >= 0:
-                self._owner.loop.forget(self._socket.fileno())      # a client that talks on has to wait
-                self._owner.loop.watch(self._queue, lambda: self._guarded(self._answered))
+        """Do what is pending, as far as that goes without waiting, and say what is to be said."""
+        self._waiting = False
+        while self._conversation.pending:
+            if self._conversation.not_before > time.monotonic():
+                self._waiting = True
+                self._owner.later(self._conversation.not_before, self)
+                self._flush()
                 return
-            self._conversation.queued()
+            self._awaited = self._conversation.start(self._socket.fileno())
+            if self._awaited >= 0:
+                self._waiting = True
+                self._owner.loop.watch(self._awaited, lambda: self._guarded(self._answered))
+                self._flush()
+                return
+            self._conversation.go_on()
         self._send()
 
+    def wake(self) -> None:
+        """The time has come that it waited for."""
+        if self._socket.fileno() >= 0:
+            self._last = time.monotonic()
+            self._guarded(self._go_on)
+
     def _answered(self) -> None:
-        self._owner.loop.forget(self._queue)
-        self._queue = -1
-        self._owner.loop.watch(self._socket.fileno(), self._ready)
+        self._owner.loop.forget(self._awaited)
+        self._awaited = -1
         self._last = time.monotonic()
-        self._conversation.queued()
+        self._conversation.go_on()
+        if self._conversation.plain >= 0:
+            self._replace(self._conversation.plain)
         self._go_on()
 
+    def _replace(self, plain: int) -> None:
+        """The connection is secured: from now on there is plain text at another descriptor."""
+        if self._watched:
+            self._owner.loop.forget(self._socket.fileno())
+        self._watched = 0
+        self._unsent = b""
+        self._socket.close()
+        self._socket = _socket.socket(fileno=plain)
+        self._socket.setblocking(False)
+        self._conversation.plain = -1
+
     def _send(self) -> None:
-        text = self._unsent + self._conversation.output()
-        had, self._unsent = bool(self._unsent), b""
+        """Say what is to be said, and be done if that was all."""
+        self._flush()
+        if self._unsent or not self._conversation.ended or self._lingering:
+            return
+        if self._conversation.hung_up:          # closing now could make the kernel drop our last words
+            self._lingering = True
+            self._socket.shutdown(_socket.SHUT_WR)
+        else:
+            self._close()
+
+    def _flush(self) -> None:
+        text, self._unsent = self._unsent + self._conversation.output(), b""
         if text:
             try:
                 self._unsent = text[self._socket.send(text, _socket.MSG_NOSIGNAL):]
             except BlockingIOError:
                 self._unsent = text
-        if self._unsent:
-            if not had:
-                self._owner.loop.change(self._socket.fileno(), loop.WRITE)
-        elif self._conversation.ended:
-            if self._conversation.hung_up:      # closing now could make the kernel drop our last words
-                self._lingering = True
-                self._socket.shutdown(_socket.SHUT_WR)
-                if had:
-                    self._owner.loop.change(self._socket.fileno(), loop.READ)
-            else:
-                self._close()
-        elif had:
-            self._owner.loop.change(self._socket.fileno(), loop.READ)
+        self._watch(loop.WRITE if self._unsent else 0 if self._waiting else loop.READ)
+
+    def _watch(self, events: int) -> None:
+        number = self._socket.fileno()
+        if not self._watched and events:
+            self._owner.loop.watch(number, self._ready, events)
+        elif self._watched and not events:
+            self._owner.loop.forget(number)
+        elif self._watched != events:
+            self._owner.loop.change(number, events)
+        self._watched = events
 
     def _close(self) -> None:
         if self._socket.fileno() < 0:
             return
-        for descriptor in (self._queue, self._socket.fileno()):
+        for descriptor in (self._awaited, self._socket.fileno()):
             if descriptor >= 0:
                 self._owner.loop.forget(descriptor)
         self._conversation.close()

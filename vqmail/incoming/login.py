@@ -1,0 +1,99 @@
+"""One attempt to log in, in the middle of an SMTP session: whoever checks it is asked, and nobody waits but the client.
+
+The auth service is asked (store/authentication.py), or a checkpassword program, of which only the exit code counts.
+"""
+
+import time
+
+from vqmail import codes
+from vqmail.formats import checkpassword
+from vqmail.proto import sasl
+from vqmail.store import authentication
+from vqmail.unix import calls, child, fd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vqmail.record import Record
+    from vqmail.unix.chain import Env
+
+SERVICE = b"smtp"
+DEADLINE = 60                   # seconds that a checkpassword program may take
+NO_SOONER = 1.0                 # seconds from the question to a no
+PROGRAM_SAYS_NO = (codes.PASSWORD_WRONG, 3)     # 3 is vchkpw's; every other code is trouble
+NO = authentication.Answer(codes.PASSWORD_WRONG, b"", b"")
+
+
+class Attempt:
+    """From AUTH until it is granted or refused.  `program` is a checkpassword program, [] for the auth service."""
+
+    def __init__(self, env: "Env", program: "list[bytes]") -> None:
+        self.name = b""                         # what the client says it is
+        self._env = env
+        self._program = program
+        self._service: authentication.Exchange | None = None
+        self._answer: authentication.Answer | None = None
+        self._proved = b""                      # SCRAM: who he is, as soon as he has heard that we knew it, too
+        self._asked = 0.0
+
+    def ask(self, step: "Record") -> int:
+        """Have a sasl.Check or sasl.Relay checked.  Returns a descriptor that is readable when answer() need not wait,
+        -1 if there is none.  TryLater or OSError if nobody can be asked."""
+        self._asked = time.monotonic()
+        if isinstance(step, sasl.Check):
+            self.name = step.name
+            if self._program:
+                self._answer = self._run(step)
+                return -1
+            if self._service is None:
+                self._service = authentication.Exchange(self._env, SERVICE)
+            return self._service.check(step.name, step.secret, step.challenge)
+        assert isinstance(step, sasl.Relay)
+        if self._proved:
+            self._answer = NO if step.message else authentication.Answer(codes.OK, self._proved, b"")
+            return -1
+        if self._service is None:
+            self._service = authentication.Exchange(self._env, SERVICE)
+        return self._service.scram(step.message)
+
+    def answer(self) -> authentication.Answer:
+        """What the answer is; authentication.MORE goes on with another step."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            assert self._service is not None
+            answer = self._service.answer()
+        if answer.code == codes.OK and answer.more:
+            self._proved = answer.name                  # the server's own proof is to be told first: RFC 7677 3
+            return authentication.Answer(authentication.MORE, b"", answer.more)
+        return answer
+
+    def not_before(self) -> float:
+        """When a refusal may be told, by time.monotonic()."""
+        return self._asked + NO_SOONER
+
+    def close(self) -> None:
+        """Let go of whoever was asked."""
+        if self._service is not None:
+            self._service.close()
+            self._service = None
+
+    def _run(self, step: sasl.Check) -> authentication.Answer:
+        try:
+            secret = checkpassword.encode(step.name, step.secret, step.challenge)
+        except ValueError:                              # more than there may be: nobody's password
+            return NO
+        there, here = calls.pipe2(calls.O_CLOEXEC)
+        null = calls.open(b"/dev/null", calls.O_RDWR | calls.O_CLOEXEC)
+        try:
+            fd.write_all(here, secret)                  # 512 bytes at most: a pipe takes them at once
+            calls.close(here)
+            here = -1
+            pid = child.start(self._program, self._env, {0: null, 1: null, 2: 2, 3: there}, seconds=DEADLINE)
+            code = child.wait_within(pid, DEADLINE)
+        finally:
+            checkpassword.wipe(secret)
+            for each in (there, here, null):
+                if each >= 0:
+                    calls.close(each)
+        if code == codes.OK:
+            return authentication.Answer(codes.OK, step.name, b"")
+        return NO if code in PROGRAM_SAYS_NO else authentication.Answer(codes.TEMPORARY, b"", b"")
