@@ -33,7 +33,10 @@ END = b"\0\0"                   # before the message of SCRAM, which may hold an
 
 
 class Answer(Record):
-    """`code` 0: he is `name`, the address that people know; REFUSED; 111, trouble; MORE, and then `more` says what."""
+    """`code` 0: he is `name`, the address that people know; REFUSED; 111, trouble; MORE: `more` is the next challenge.
+
+    With 0 `more` is the proof that SCRAM's client wants of the server: it is to be told first, b"" if there is none.
+    """
 
     __slots__ = ("code", "name", "more")
     code: int
@@ -99,7 +102,7 @@ class Exchange:
             self._sock = None
         if self._pid:
             pid, self._pid = self._pid, 0
-            child.wait(pid)                     # it ends when its socket does
+            child.stop(pid)                     # nobody waits until it has thought, or slept, to its end
 
     def _send(self, packet: bytes) -> int:
         if self._sock is None:

@@ -122,6 +122,12 @@ def wait(pid: int) -> int:
     return code_of(status)
 
 
+def stop(pid: int) -> None:
+    """End child `pid`, which may have ended already, and see that it is gone."""
+    calls.kill(pid, _signal.SIGTERM)
+    wait(pid)
+
+
 def hang_up(pid: int) -> bool:
     """Send HUP to a process; False if it is gone."""
     try:
