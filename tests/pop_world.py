@@ -130,6 +130,7 @@ class World:
         self._passwords: dict[str, dict[str, str]] = {}
         home.control("virtualroot", f"{self.virtual}\n")
         home.control("minuid", "1\n")
+        home.control("passwordscheme", "keep\n")        # we write the passwd files ourselves, without a lock
         home.control("virtualdomains", "example.test:one\nother.test:two\n")
         self.user("example.test", "ann", "one two ")
         self.user("example.test", "bob", "secret")
