@@ -306,3 +306,21 @@ def test_without_a_login_the_submission_service_takes_nothing(port: int) -> None
         file.write(b"HELO x\r\nMAIL FROM:<bob@a.test>\r\nQUIT\r\n")
         file.flush()
         assert [line[:3] for line in file] == [b"250", b"530", b"221"]
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_over_tls_from_the_first_byte_it_is_the_same(site: module.System, warm: bool) -> None:
+    port = site.start_smtp(warm, {"SUBMISSION": "1"}, site.bin("vq-tls"), site.bin("vq-smtpd"))
+    try:
+        context = ssl.create_default_context(cafile=os.fspath(site.path / "pem"))
+        with smtplib.SMTP_SSL("127.0.0.1", port, "laptop.test", timeout=30, context=context) as client:
+            client.login("bob@a.test", "secret")
+            assert client.docmd("MAIL FROM:<ann@a.test>")[0] == 553
+            client.sendmail("bob", ["alice"], MESSAGE)
+    finally:
+        site.stop("smtp")
+
+    text = only(site, A, "alice")
+    assert re.search(rb"\nReceived: from unknown \(HELO laptop\.test\) \(bob@a\.test@127\.0\.0\.1\)\n"
+                     rb"  by [a-z0-9.]+ with ESMTPSA[^\n]*; ", text)
+    assert re.search(rb"\nMessage-ID: <[0-9a-f.]+@a\.test>\n\nbody\n$", text)
