@@ -1,13 +1,21 @@
-"""vq-checkpassword: check the password of a virtual user, and become that user.
+"""vq-checkpassword: check a password, and become the user.
 
 SYNOPSIS    vq-checkpassword [-n] subprogram [arg ...]
 
-READS       3   name NUL password NUL timestamp NUL, at most 512 bytes
-WRITES      2   the log: who logged in, and from where
+READS       3   name NUL password NUL challenge NUL, at most 512 bytes
+WRITES      2   the log: who logged in and who was refused, why, and from where
 
 If the password is right: gives up root for the user's gid and uid, enters the home, and becomes
 subprogram with HOME, USER and SHELL set.  The password may be the one itself or, for users whose
-password is stored in clear, APOP's digest for the timestamp.
+password is stored in clear, APOP's or CRAM-MD5's digest for the challenge.
+
+Who is asked is in control/loginsources: the virtual users (without the file, they alone), those of the
+system, PAM, another checkpassword program; in turn while they say "unknown", until one says "wrong".  One
+that cannot be asked is trouble, and no refusal.  Users of the system get their own group, no others.
+
+For an SMTP server with an AUTH patch the subprogram is /bin/true, and SERVICE=smtp in its environment says
+that nobody's home is needed.  Who guesses passwords waits longer each time, and his address is locked out
+for a while (control/loginlimits, doc/LOGINS.md).
 
 The name is user@domain; !, %, : and / do for the @.  A bare user belongs to the domain of the address
 that the client connected to.  Where there is no such user the name may be an old one, of the domain's
@@ -37,12 +45,17 @@ In dovecot.conf:
     }
     mail_location = maildir:~/Maildir
 
-ENVIRONMENT TCPLOCALIP  the address that the client connected to
-            TCPREMOTEIP the client's, for the log
+ENVIRONMENT TCPLOCALIP TCPLOCALHOST VQ_DOMAIN SSL_TLS_SNI_SERVERNAME
+                        what decides the domain of a bare user
+            TCPREMOTEIP the client's address, for the log and for counting wrong passwords
+            SERVICE     pop3 (the default), smtp, or imap
             AUTHORIZED  with -n: 1 asks for the user without a password
 
 CONTROL FILES
-            minuid popdomains virtualdomains virtualroot
+            loginlimits loginseparators loginsources minuid opensmtp passwordscheme popdomains virtualdomains
+            virtualroot
+
+FILES       run/auth/guesses
 
 EXIT        1   the password is not accepted
             2   wrong usage: too little on descriptor 3, no subprogram
