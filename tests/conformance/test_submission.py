@@ -251,7 +251,7 @@ def test_s_nail(site: module.System, port: int) -> None:
     done = subprocess.run(
         ["s-nail", "-:/", "-Sv15-compat", f"-Smta=smtp://bob%40a.test:secret@localhost:{port}", "-Ssmtp-use-starttls",
          "-Ssmtp-auth=plain", "-Stls-verify=strict", f"-Stls-ca-file={site.path / 'pem'}", "-Sfrom=bob@a.test",
-         "-Shostname=laptop.test", "-s", "by s-nail", "alice@a.test"],
+         "-Shostname=laptop.test", "-SDEAD=/dev/null", "-s", "by s-nail", "alice@a.test"],
         input=b"hello\n", capture_output=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (0, b"")
