@@ -11,11 +11,9 @@ then send output().  `ended` is why it is over, b"" as long as it is not; `hung_
 What may be pending: the queue's answer, that of who checks a login, a handshake, or the second before a refusal.
 """
 
-import time
-
 from vqmail import codes
-from vqmail.formats import header, objection, quoting
-from vqmail.incoming import login, settings
+from vqmail.formats import header, quoting
+from vqmail.incoming import letter, login, settings
 from vqmail.proto import reply, sasl, smtp, smtpevents
 from vqmail.store import authentication, reception, secure, submission
 from vqmail.unix import log
@@ -53,15 +51,15 @@ class Conversation:
         self._who = b"%s from %s" % (connection, header.safe(self._ip))
         self._client = reception.Client(controls, env)
         self._policy: submission.Policy | None = None
-        self._session = smtp.Session(controls.greeting, self._client.limit, self._terms())
-        self._message: reception.Message | None = None
-        self._objection = b""
+        terms = self._terms()
+        self._session = smtp.Session(controls.greeting, self._client.limit, terms)
+        self._message: letter.Letter | None = None
         self._upgrade: secure.Upgrade | None = None
         self._attempt: login.Attempt | None = None
         self._step: Record | None = None
         self._answer = b""                      # what is said after the second
         self._accepted = self._refused = self._failed = 0
-        if not self._client.may_send and not self._may_log_in():
+        if not (self._client.may_send or terms.mechanisms or terms.locked):
             self._log(b"accepts no mail: there is no control/rcpthosts; put the domains to receive for into it")
 
     def receive(self, data: bytes) -> None:
@@ -113,10 +111,6 @@ class Conversation:
     def _terms(self) -> smtpevents.Terms:
         return settings.terms(self._settings, self._env, program=bool(self._program))
 
-    def _may_log_in(self) -> bool:
-        terms = self._terms()
-        return bool(terms.mechanisms) or terms.locked
-
     def _secure(self, _event: smtpevents.StartTls) -> None:
         self.pending = HANDSHAKE
 
@@ -155,35 +149,23 @@ class Conversation:
         assert self._step is not None
         if self._attempt is None:
             self._attempt = login.Attempt(self._env, self._program)
-        step, self._step = self._step, None
-        try:
-            return self._attempt.ask(step)
-        except (codes.Failure, OSError) as failure:
-            self._log(b"cannot check a login: " + reception.failure(failure))
-            self._drop_attempt()
-            return -1
+        return self._attempt.ask(self._step)
 
     def _finish_login(self) -> None:
-        if self._attempt is None:
-            self._session.refuse(reply.LOGIN_TROUBLE)
-            return
+        assert self._attempt is not None
         answer = self._attempt.answer()
         if answer.code == authentication.MORE:
             self._session.challenge(answer.more)
             return
         attempt = self._attempt
-        name = header.safe(answer.name or attempt.name)
         self._drop_attempt()
         if answer.code == codes.OK:
             self._let_in(answer.name)
             return
-        if answer.code == authentication.REFUSED:
-            self._failed += 1
-            self._answer = reply.LOGIN_FAILED
-            self._log(b"login failed for <%s>" % name)
-        else:
-            self._answer = reply.LOGIN_TROUBLE
-            self._log(b"login of <%s> could not be checked: %d" % (name, answer.code))
+        refused = answer.code == authentication.REFUSED
+        self._failed += refused
+        self._answer = reply.LOGIN_FAILED if refused else reply.LOGIN_TROUBLE
+        self._log(attempt.complaint(answer))
         self.pending, self.not_before = REFUSAL, attempt.not_before()
 
     def _let_in(self, name: bytes) -> None:
@@ -198,9 +180,6 @@ class Conversation:
         self._client = reception.Client(self._settings, self._env)
         self._log(b"login <%s>%s" % (header.safe(name), b" over TLS" if secure.SECURED in self._env else b""))
         self._session.logged_in(name)
-
-    def _start_refusal(self, _descriptor: int) -> int:
-        return -1
 
     def _finish_refusal(self) -> None:
         self.not_before = 0.0
@@ -252,26 +231,12 @@ class Conversation:
 
     def _data(self, _event: smtpevents.Data) -> None:
         try:
-            trace = reception.trace(*self._origin(), self._protocol())
-            complete = self._policy.header() if self._policy is not None else None
-            self._message = reception.Message(self._env, self._client.limit, trace, complete)
+            self._message = letter.Letter(self._env, self._session, self._client, self._policy)
         except (codes.Failure, OSError) as failure:
             self._log(reception.failure(failure))
             self._session.refuse(reply.NO_QUEUE)
             return
         self._session.accept()
-
-    def _origin(self) -> "tuple[Env, bytes]":
-        if self._policy is None:
-            return self._env, self._session.helo
-        return self._policy.client(self._env, self._session.helo)
-
-    def _protocol(self) -> bytes:                                               # RFC 3848
-        kind = b"ESMTP" if self._session.extended or self._policy else b"SMTP"
-        if secure.SECURED not in self._env:
-            return kind + (b"A" if self._policy else b"")
-        cipher = b" ".join(header.safe(self._env.get(each) or b"unknown") for each in (secure.SECURED, b"SSL_CIPHER"))
-        return b"ESMTPS%s (%s)" % (b"A" if self._policy else b"", cipher)
 
     def _text(self, event: smtpevents.Text) -> None:
         if self._message:
@@ -282,39 +247,16 @@ class Conversation:
 
     def _hand_over(self, _descriptor: int) -> int:
         assert self._message is not None
-        session = self._session
-        self._objection = self._message.objection()
-        if not self._objection and self._message.size > session.size:           # it is more than was announced
-            self._objection = self._client.too_much(session.recipients, self._message.size)
-        if not self._objection and self._policy is not None:
-            self._objection = self._room(self._policy, len(session.recipients))
-        if self._objection:
-            return -1
-        return self._message.begin(session.sender or b"", session.recipients)
-
-    def _room(self, policy: submission.Policy, recipients: int) -> bytes:
-        try:
-            return policy.room(recipients)
-        except (codes.Failure, OSError) as failure:
-            self._log(reception.failure(failure))
-            return objection.NO_QUEUE
+        return self._message.hand_over()
 
     def _queued(self) -> None:
         """Tell the client what became of the message."""
         assert self._message is not None
-        sender, recipients = self._session.sender or b"", self._session.recipients
-        queued = self._message.submission.answer() if not self._objection else b""
-        what = b"bytes %d sender <%s> recipients %d" % (self._message.size, quoting.quote(sender), len(recipients))
-        if self._policy is not None:
-            what += b" login <%s>" % header.safe(self._session.login)
-        if self._objection or queued:
-            answer = reply.objection_to(self._objection) if self._objection else reply.queue(queued)
-            self._log(b"refused message %s: %s" % (what, answer.rstrip()))
-        else:
-            qp = self._message.submission.qp
-            self._accepted += 1
-            answer = reply.QUEUED % (time.time(), qp)
-            self._log(b"accepted message qp %d %s" % (qp, what))
+        if self._message.trouble:
+            self._log(self._message.trouble)
+        accepted, answer, line = self._message.answer()
+        self._accepted += accepted
+        self._log(line)
         self._drop_message()
         self._session.finish(answer)
 
@@ -346,7 +288,7 @@ STARTS: "dict[str, Callable[[Conversation, int], int]]" = {
     MESSAGE: Conversation._hand_over,
     LOGIN: Conversation._start_login,
     HANDSHAKE: Conversation._start_handshake,
-    REFUSAL: Conversation._start_refusal,
+    REFUSAL: lambda _self, _descriptor: -1,
 }
 FINISHES: "dict[str, Callable[[Conversation], None]]" = {
     MESSAGE: Conversation._queued,

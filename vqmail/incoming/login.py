@@ -6,7 +6,7 @@ The auth service is asked (store/authentication.py), or a checkpassword program,
 import time
 
 from vqmail import codes
-from vqmail.formats import checkpassword
+from vqmail.formats import checkpassword, header
 from vqmail.proto import sasl
 from vqmail.store import authentication
 from vqmail.unix import calls, child, fd
@@ -34,11 +34,20 @@ class Attempt:
         self._answer: authentication.Answer | None = None
         self._proved = b""                      # SCRAM: who he is, as soon as he has heard that we knew it, too
         self._asked = 0.0
+        self._trouble = ""
 
     def ask(self, step: "Record") -> int:
         """Have a sasl.Check or sasl.Relay checked.  Returns a descriptor that is readable when answer() need not wait,
-        -1 if there is none.  TryLater or OSError if nobody can be asked."""
+        -1 if there is none."""
         self._asked = time.monotonic()
+        try:
+            return self._ask(step)
+        except (codes.Failure, OSError) as failure:
+            self._trouble = str(failure)
+            self._answer = authentication.TROUBLE
+            return -1
+
+    def _ask(self, step: "Record") -> int:
         if isinstance(step, sasl.Check):
             self.name = step.name
             if self._program:
@@ -65,6 +74,14 @@ class Attempt:
             self._proved = answer.name                  # the server's own proof is to be told first: RFC 7677 3
             return authentication.Answer(authentication.MORE, b"", answer.more)
         return answer
+
+    def complaint(self, answer: authentication.Answer) -> bytes:
+        """What the log is told of an answer that is no yes."""
+        name = header.safe(answer.name or self.name)
+        if answer.code == authentication.REFUSED:
+            return b"login failed for <%s>" % name
+        return b"login of <%s> could not be checked: %s" % (
+            name, self._trouble.encode("utf-8", "surrogateescape") or b"%d" % answer.code)
 
     def not_before(self) -> float:
         """When a refusal may be told, by time.monotonic()."""
