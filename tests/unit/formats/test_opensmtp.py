@@ -2,7 +2,7 @@
 
 import pytest
 
-from vqmail.formats import opensmtp
+from vqmail.formats import opensmtp, tcprules
 
 
 @pytest.mark.parametrize(("address", "key"), [
@@ -32,3 +32,16 @@ def test_lines_are_vpopmails() -> None:
     b'127.0.0.1:allow,RELAYCLIENT=""\t17', b"192.0.2.9:deny\t17", b'192.0.2.9:allow,X=""\tnow', b"\t", b"#"])
 def test_other_lines_open_nothing(line: bytes) -> None:
     assert opensmtp.parse(line + b"\n") == {}
+
+
+@pytest.mark.parametrize(("opened", "client", "expected"), [
+    (b"2001:db8:1:2:3:4:5:6", b"2001:db8:1:2::9", True),
+    (b"2001:db8:1:2::9", b"2001:db8:1:2:ffff::", True),
+    (b"2001:db8::5", b"2001:db8::6", True),                     # however the zeros are written
+    (b"2001:db8::5", b"2001:db8:0:1::5", False),
+    (b"2001:db8:1:2::9", b"2001:db8:1:20::9", False),
+    (b"192.0.2.9", b"192.0.2.9", True),
+    (b"192.0.2.9", b"192.0.2.90", False),
+])
+def test_the_rule_holds_for_whom_tcpserver_asks(opened: bytes, client: bytes, expected: bool) -> None:
+    assert (opensmtp.key(opened) in tcprules.keys(client, None, None)) is expected

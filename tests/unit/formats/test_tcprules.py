@@ -53,3 +53,26 @@ def test_a_client_cannot_get_around_a_rule_by_where_its_address_has_zeros(ip, pr
 ])
 def test_what_a_rule_says(data, expected):
     assert tcprules.decode(data) == expected
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    (b'10.0.0.3-4:deny,X=/a/,Y=*b*', [(b"10.0.0.3", b"D\0+X=a\0+Y=b\0"), (b"10.0.0.4", b"D\0+X=a\0+Y=b\0")]),
+    (b"10.1-2.:allow \t", [(b"10.1.", b""), (b"10.2.", b"")]),
+    (b'=host.x-y:allow', [(b"=host.x-y", b"")]),
+    (b':allow,A="b,c:deny"', [(b"", b"+A=b,c:deny\0")]),
+    (b'2001:db8:1:2::allow,R=""', [(b"2001:db8:1:2:", b"+R=\0")]),
+    (b"::1:deny", [(b"::1", b"D\0")]),
+    (b"# c:allow", []), (b"", []), (b" ", []),
+])
+def test_a_text_is_compiled(line: bytes, expected: "list[tuple[bytes, bytes]]") -> None:
+    assert list(tcprules.records([line])) == expected
+    for _, data in expected:
+        assert tcprules.encode(*tcprules.decode(data)) == data
+
+
+@pytest.mark.parametrize("line", [
+    b"1.2.3.4:allowx", b"1.2.3.4:den", b"1.2.3.4", b"1.2.3.4:", b"1.2.3.4:allow,A", b'1.2.3.4:allow,A="b', b"1.2.3.4:deny,",
+    b'1.2.3.4:allow,A="b"x', b"1.2.3.9-4:allow", b"1.2.3.4-9999:allow", b'1.2.3.4:allow,="b"'])
+def test_a_broken_rule_is_refused_with_its_line(line: bytes) -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        list(tcprules.records([b"#", line]))
