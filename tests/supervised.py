@@ -10,7 +10,8 @@ import subprocess
 
 from system import wait_until
 
-SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter", "admin", "tls", "submission", "smtps", "pop3s")
+SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter", "admin", "auth", "tls")
+DOORS = ("submission", "smtps", "pop3s")     # down until somebody opens them
 
 
 class Supervised:
@@ -40,7 +41,7 @@ class Supervised:
         for name, port in (("smtpd", self.smtp), ("pop3d", self.pop3)):
             wait_until(lambda port=port: _answers(port), f"{name} on port {port}")
         for name, words in (("send", "status: local"), ("queue", "queue: ready"), ("virtmailfilter", "filter: ready"),
-                            ("admin", "admin: ready"), ("tls", "tls: ready")):
+                            ("admin", "admin: ready"), ("auth", "auth: ready"), ("tls", "tls: ready")):
             wait_until(lambda name=name, words=words: words in self.log(name), f"{words!r} in the log of {name}")
 
     def svc(self, options: str, *names: str) -> None:
@@ -63,7 +64,7 @@ class Supervised:
             return
         os.kill(self.svscan.pid, signal.SIGKILL)
         self.svscan.wait()
-        there = [name for name in SERVICES if (self.home / "service" / name / "supervise/ok").exists()]
+        there = [name for name in (*SERVICES, *DOORS) if (self.home / "service" / name / "supervise/ok").exists()]
         self.svc("-dx", *there)
         self.svc("-dx", *(f"{name}/log" for name in there))
         try:

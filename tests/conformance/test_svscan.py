@@ -7,12 +7,14 @@ import re
 import shutil
 import signal
 import smtplib
+import socket
 import stat
 import subprocess
 
 import pytest
 import supervised as module
-from supervised import SERVICES, Supervised
+from certificates import Authority
+from supervised import DOORS, SERVICES, Supervised
 from system import wait_until
 from test_setup import let_everybody_in, setup
 
@@ -127,7 +129,7 @@ def test_every_program_runs_as_the_design_says(running: Supervised) -> None:
             assert module.identity(pid)[:2] == ({user}, {group}), words
             if user != "root":
                 assert module.identity(pid)[2] == [group], words
-    assert seen == {"vq-send": 1, "vq-clean": 1, "vq-rspawn": 1, "vq-lspawn": 1, "multilog": len(SERVICES)}
+    assert seen == {"vq-send": 1, "vq-clean": 1, "vq-rspawn": 1, "vq-lspawn": 1, "multilog": len((*SERVICES, *DOORS))}
 
 
 def test_the_queue_service_works_as_qmailq(running: Supervised) -> None:
@@ -302,3 +304,36 @@ def test_two_homes_on_one_machine_are_strangers(running: Supervised, tmp_path: p
         other.stop()
     assert setup(other.home, "--check", cwd=other.home.parent / "vqmail-source").returncode == 0
     assert _sent(running.smtp, "still there")
+
+
+def test_a_door_of_tls_is_opened_as_its_run_script_says(running: Supervised, tmp_path: pathlib.Path) -> None:
+    home = running.home
+    authority = Authority(tmp_path)
+    pem = home / "control/servercert.pem"
+    pem.write_bytes(authority.sign("mail.test"))
+    pem.chmod(0o400)
+    wait_until(lambda: "servercert.pem: loaded" in running.log("tls"), "the certificate")
+    ports = {}
+    for name in ("smtps", "pop3s"):
+        assert running.pid(name) == 0
+        said = (home / "service" / name / "run").read_text().partition("#     ")[2].partition("\n")[0]
+        ports[name] = module.lasting_port()
+        running.setting(name, PORT=str(ports[name]), ADDRESS="127.0.0.1",
+                        SERVER=(home / "service/smtpd/env/SERVER").read_text().strip())
+        subprocess.run(["sh", "-c", said], check=True)
+    for name, greeting in (("smtps", b"220 "), ("pop3s", b"+OK")):
+        wait_until(lambda port=ports[name]: _listens(port), f"{name}")
+        with authority.connect(ports[name], "mail.test") as client:
+            assert client.recv(100)[:len(greeting)] == greeting
+    for name in ports:
+        (home / "service" / name / "down").touch()
+        running.svc("-d", name)
+    pem.unlink()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+    except ConnectionError:
+        return False
+    return True
