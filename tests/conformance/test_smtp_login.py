@@ -11,6 +11,7 @@ import time
 import typing
 
 import pytest
+import scram_client
 import system as module
 
 pytestmark = [pytest.mark.root, pytest.mark.peers]
@@ -202,3 +203,29 @@ def test_somebody_elses_checkpassword(site: module.System, warm: bool, tmp_path:
 
     assert caught.value.smtp_code == 454
     assert "from elsewhere" not in site.log()
+
+
+def test_scram_tells_the_client_that_the_server_knows_it_too(site: module.System, warm: bool) -> None:
+    def step(text: bytes) -> "tuple[int, bytes]":
+        code, said = each.docmd(base64.b64encode(text).decode())
+        return code, base64.b64decode(said) if code == 334 else said
+
+    bob = scram_client.Client(f"bob@{A}".encode(), SECRET.encode())
+    with client(site, site.start_smtp(warm)) as each:
+        assert each.docmd("AUTH SCRAM-SHA-256")[0] == 334
+        code, challenge = step(bob.first())
+        assert code == 334
+        assert step(bob.final(challenge)) == (334, bob.expected)
+        assert step(b"")[0] == 235
+        assert each.mail(f"bob@{A}")[0] == 250
+        assert each.rcpt(ELSEWHERE)[0] == 250
+
+
+def test_forced_tls_and_the_second_starttls(site: module.System, warm: bool) -> None:
+    port = site.start_smtp(warm, {"FORCETLS": "1", "SUBMISSION": "1"})
+    with client(site, port, tls=False) as each:
+        assert each.docmd("MAIL FROM:<>")[0] == 530
+        assert each.docmd("RSET")[0] == 530
+    with client(site, port) as each:
+        assert each.docmd("STARTTLS")[0] == 503
+        assert each.docmd("MAIL FROM:<>") == (530, b"5.7.0 authentication required (#5.7.0)")
