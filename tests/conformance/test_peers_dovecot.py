@@ -15,7 +15,7 @@ MESSAGE = b"From: a@far.test\nSubject: hello\n\nFrom here on\n.dot\n"
 class Dovecot:
     """A Dovecot with nothing of its own but `base`: POP3 on `port`, users by way of vq-checkpassword."""
 
-    def __init__(self, system: module.System, options: str = "-n") -> None:
+    def __init__(self, system: module.System, options: str = "-n", more: str = "") -> None:
         self.system = system
         self.port = module.free_port()
         base = system.path / "dovecot"
@@ -61,6 +61,7 @@ userdb {{
 userdb {{
   {driver}
 }}
+{more}
 """)
         system.start("dovecot", "/usr/sbin/dovecot", "-F", "-c", str(self.config))
         module.wait_until(lambda: module._listening(self.port), "Dovecot")
