@@ -9,8 +9,8 @@ Asks PAM whether the password is right and the account may be used, now: /etc/pa
 address is PAM_RHOST.  A module that wants a second answer gets none.  It is a process of its own because modules are
 somebody else's code, and slow; whoever runs it gives it a deadline.
 
-A program behind pam_exec that says no is a system error in the words of PAM, and so trouble.  This is how it says that a
-password is wrong:
+A program behind pam_exec that says no is a system error in the words of PAM, and so trouble.  This is
+how it says that a password is wrong:
 
     auth    [success=1 default=ignore]  pam_exec.so expose_authtok quiet /usr/local/bin/knows
     auth    requisite                   pam_deny.so

@@ -64,8 +64,8 @@ TABLE = {
                             "up with: `failures 20`, `window 900`, `lockout 900`, `delay 8`, `exempt ADDRESS`; "
                             "`failures 0` counts nothing"),
     b"loginsources": Setting("list", None, "checkpassword auth service", "who is asked about a login, in turn: "
-                             "`virtual` (the default), `passwd`, `pam SERVICE`, `checkpassword /PROGRAM ARGUMENTS`; with "
-                             "`shared` before it the next one is asked even after a wrong password"),
+                             "`virtual` (the default), `passwd`, `pam SERVICE`, `checkpassword /PROGRAM ARGUMENTS`; "
+                             "with `shared` before it the next one is asked even after a wrong password"),
     b"minuid": Setting("number", 100, "newu virtmailfilter checkpassword",
                        "the smallest uid and gid a virtual user may have"),
     b"moreipme": Setting("list", None, "remote", "more addresses that are ours, such as those a NAT gives us"),
