@@ -129,9 +129,8 @@ def line(client: Client, verdict: Verdict, name: bytes) -> bytes:
     """What the log says of a verdict, without what belongs to the program."""
     ip = header.safe(client.ip or b"unknown")
     if verdict.account is not None:
-        return b"from %s %s login of <%s> as %s" % (ip, client.service, name, verdict.account.user())
-    return b"from %s %s %s <%s>: %s" % (ip, client.service, b"refused" if verdict.code == WRONG else b"trouble with",
-                                        name, verdict.why)
+        return b"from %s login of <%s> as %s" % (ip, name, verdict.account.user())
+    return b"from %s %s <%s>: %s" % (ip, b"refused" if verdict.code == WRONG else b"trouble with", name, verdict.why)
 
 
 def _ask_one(source: loginsources.Source, name: bytes, secret: bytes, challenge: bytes,
