@@ -148,7 +148,7 @@ def _add(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
     if name in mailboxes.names(domain):         # before anybody types a password; and again when it counts
         raise transaction.Already("%s is there already; nothing was changed" % whose)
     stored, generated = new_hash(asked, whose)
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         odd = mailboxes.add(t, domain, name, stored, real_name=command.encode(asked["--name"]),
                             quota=command.encode(asked["--quota"]), uid=uid)
         t.commit()
@@ -159,8 +159,8 @@ def _add(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
     return generated.decode()
 
 
-def _delete(_: "dict[str, Any]", __: "Caller", user: bytes, domain: bytes) -> str:
-    with transaction.Transaction() as t:
+def _delete(_: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
+    with caller.change(domain) as t:
         odd = mailboxes.delete(t, domain, user)
         t.commit()
     _warn(odd)
@@ -177,27 +177,27 @@ def _trash(asked: "dict[str, Any]", _: "Caller", __: bytes, domain: bytes) -> st
         for name, when in found)
 
 
-def _restore(_: "dict[str, Any]", __: "Caller", user: bytes, domain: bytes) -> str:
-    with transaction.Transaction() as t:
+def _restore(_: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
+    with caller.change(domain) as t:
         odd = mailboxes.restore(t, domain, user)
         t.commit()
     _warn(odd)
     return ""
 
 
-def _purge(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:
+def _purge(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     before = None if asked["--days"] is None else int(time.time()) - DAY * _number(asked["--days"], "--days")
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         count = mailboxes.purge(t, domain, user, before)
         t.commit()
     return "%d removed for good" % count
 
 
-def _rename(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:
+def _rename(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     new, at, same = command.encode(asked["NEW"]).partition(b"@")
     if at and mailboxes.real_domain(names.domain(same)) != domain:
         raise codes.GiveUp("a user cannot move to another domain: add one there, and forward")
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         odd = mailboxes.rename(t, domain, user, new)
         t.commit()
     _warn(odd)
@@ -232,10 +232,10 @@ def _text(value: object) -> str:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _suspend(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:
+def _suspend(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     what = [each for each in options.SUSPENSIONS if asked["--" + each.decode()]] or list(options.SUSPENSIONS)
     change = mailboxes.resume if asked["resume"] else mailboxes.suspend
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         change(t, domain, user, frozenset(what))
         t.commit()
     return ""
@@ -252,7 +252,7 @@ def _set(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
         values.append((key, value))
     already = None
     changed = False
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         for key, value in values:
             try:
                 if key == b"name":

@@ -15,7 +15,7 @@ STANDARDS   Vmail-SQL
 """
 
 from vqmail import codes
-from vqmail.admin import command, domains, names, newdomain, transaction
+from vqmail.admin import command, domains, names, newdomain
 
 USAGE = "usage: VE-domain add DOMAIN; VE-domain popboxes DOMAIN max NUMBER"
 
@@ -37,7 +37,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         raise codes.GiveUp(USAGE)
     caller.must_be_master("change domains")
     domain = names.domain(words[1])
-    with transaction.Transaction() as t:
+    with caller.change_anything("change domains") as t:
         if words[0] == b"add" and len(words) == 2:
             newdomain.add(t, domain, values={b"uids": b"owner"})
         elif words[0] == b"popboxes" and words[2:3] == [b"max"] and len(words) == 4:

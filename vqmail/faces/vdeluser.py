@@ -15,7 +15,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, transaction
+from vqmail.admin import command, foreign, mailboxes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     _, rest = foreign.words(argv, "v", 1, 1)
     user, domain = foreign.address(rest[0])
     caller.check(domain)
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         odd = mailboxes.delete(t, domain, user)
         t.commit()
     foreign.warn("vdeluser", odd)

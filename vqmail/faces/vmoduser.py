@@ -54,7 +54,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     users = users or mailboxes.names(domain)
     stored = _hash(given)
     changed = False
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         for each in users:
             for step in _steps(t, domain, each, given, stored):
                 try:

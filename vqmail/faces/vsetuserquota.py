@@ -36,10 +36,10 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         users = [user]
     else:
         domain = mailboxes.real_domain(names.domain(rest[0]))
+        caller.check(domain)
         users = mailboxes.names(domain)
-    caller.check(domain)
     changed = 0
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         for each in users:
             try:
                 mailboxes.set_option(t, domain, each, b"quota", rest[1])

@@ -39,11 +39,12 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     given, rest = foreign.words(argv, "anpugcdqQDlCv", 1, 1)
     if "D" in given:
         domain = mailboxes.real_domain(names.domain(rest[0]))
+        caller.check(domain)
         users = mailboxes.names(domain)
     else:
         user, domain = foreign.address(rest[0])
+        caller.check(domain)
         users = [user]
-    caller.check(domain)
     for number, each in enumerate(users):
         if number:
             command.say(b"")
