@@ -8,7 +8,7 @@ import pytest
 
 from vqmail import codes
 from vqmail.admin import lines, mailboxes, transaction, uids
-from vqmail.store import compiled, sender, users, virtual
+from vqmail.store import compiled, sender, users, virtual, virtualcompile
 from vqmail.store import journal as changes
 
 ME, MINE = os.getuid() or 45001, os.getgid() or 45001
@@ -199,7 +199,7 @@ def test_the_one_deleted_last_comes_back(site: Site) -> None:
             home.mkdir()
             (home / "which").write_text(f"{count + 2}\n")
             site.passwd.write_text(ODD.format(uid=ME, gid=MINE))
-            virtual.compile_domain(D)
+            virtualcompile.compile_domain(D)
     site.do(mailboxes.restore, b"ann")
 
     assert (site.d / "home/ann/which").read_text() == "3\n"
