@@ -59,12 +59,13 @@ STANDARDS   RFC 2142 (role addresses)
 import time
 
 from vqmail import codes
-from vqmail.admin import aliases, command, domains, names, newdomain, passwords, trash
+from vqmail.admin import aliases, command, domains, names, newdomain, passwords, transaction, trash
 from vqmail.formats import options
 from vqmail.unix import usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from vqmail.admin.caller import Caller
@@ -239,10 +240,13 @@ def _set(asked: "dict[str, Any]", caller: "Caller") -> str:
             caller.must_be_master("set " + key.decode("utf-8", "replace"))
     catchall = values.pop(b"catchall", None) if name == options.DOMAIN else None
     with caller.change(domain) as t:
+        steps: list[Callable[[], None]] = []
         if values:
-            domains.set_options(t, domain, {key: value or None for key, value in values.items()}, name)
+            steps.append(lambda: domains.set_options(
+                t, domain, {key: value or None for key, value in values.items()}, name))
         if catchall is not None:
-            aliases.set_catchall(t, domain, catchall)
+            steps.append(lambda: aliases.set_catchall(t, domain, catchall))
+        transaction.do_all(steps)
         t.commit()
     return ""
 

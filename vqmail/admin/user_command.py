@@ -11,7 +11,7 @@ SYNOPSIS    vq-user add USER@DOMAIN [--password-stdin | --generate | --no-passwo
             vq-user info USER@DOMAIN [--json]
             vq-user suspend USER@DOMAIN [--login] [--receive] [--send]
             vq-user resume USER@DOMAIN [--login] [--receive] [--send]
-            vq-user set USER@DOMAIN KEY=VALUE...
+            vq-user set USER@DOMAIN [--moved=NEW | --no-moved] [KEY=VALUE...]
             vq-user --help
 
 READS       0   with --password-stdin: the password, the first line
@@ -30,7 +30,8 @@ info        what there is to know of a user; vq-quota says how full his mailbox 
 rename      changes the part before the @; the mail stays his
 suspend     he may not log in, receive, send; all three if none is named
 set         name, quota, or dotqmail (what a .qmail in his home may do: no, forwards, programs; programs is for the
-            postmaster to allow).  An empty VALUE takes an option away.
+            postmaster to allow).  An empty VALUE takes an option away.  With --moved mail for the user is refused, and
+            the sender is told the address NEW; what he has stays his to read.  --no-moved ends that.
 
 Who is not root asks the local service `vq-service admin`, which serves the owner of a domain for his own.
 
@@ -50,6 +51,7 @@ EXIT        0   done
 RUNS AS     root; anybody, by the service
 """
 
+import functools
 import time
 
 from vqmail import codes
@@ -75,7 +77,7 @@ USAGE = """Usage:
   vq-user info ADDRESS [--json]
   vq-user suspend ADDRESS [--login] [--receive] [--send]
   vq-user resume ADDRESS [--login] [--receive] [--send]
-  vq-user set ADDRESS KEY=VALUE...
+  vq-user set ADDRESS [--moved=NEW | --no-moved] [KEY=VALUE...]
   vq-user --help
 
 Options:
@@ -243,6 +245,8 @@ def _suspend(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: byt
 
 def _set(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     values = []
+    if asked["--moved"] is not None or asked["--no-moved"]:
+        values.append((b"moved", command.encode(asked["--moved"])))
     for each in asked["KEY=VALUE"]:
         key, equals, value = command.encode(each).partition(b"=")
         if not equals:
@@ -250,20 +254,12 @@ def _set(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
         if (key, value) in MASTERS:
             caller.must_be_master("set " + each)
         values.append((key, value))
-    already = None
-    changed = False
+    if not values:
+        raise codes.GiveUp("what is to be set? give a KEY=VALUE")
     with caller.change(domain) as t:
-        for key, value in values:
-            try:
-                if key == b"name":
-                    mailboxes.set_real_name(t, domain, user, value)
-                else:
-                    mailboxes.set_option(t, domain, user, key, value)
-                changed = True
-            except transaction.Already as error:
-                already = error
-        if not changed and already is not None:
-            raise already
+        transaction.do_all(
+            functools.partial(mailboxes.set_real_name, t, domain, user, value) if key == b"name" else
+            functools.partial(mailboxes.set_option, t, domain, user, key, value) for key, value in values)
         t.commit()
     return ""
 

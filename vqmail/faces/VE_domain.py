@@ -15,7 +15,7 @@ STANDARDS   Vmail-SQL
 """
 
 from vqmail import codes
-from vqmail.admin import command, domains, names, newdomain
+from vqmail.admin import domains, foreign, names, newdomain
 
 USAGE = "usage: VE-domain add DOMAIN; VE-domain popboxes DOMAIN max NUMBER"
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
