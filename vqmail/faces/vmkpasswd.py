@@ -14,7 +14,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import foreign, mailboxes, names
+from vqmail.admin import domains, foreign, mailboxes, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     domain = mailboxes.real_domain(names.domain(rest[0]))
     caller.check(domain)
     with caller.change(domain) as t:
+        domains.require(t, domain)
         t.compile(domain)
         t.commit()
     return codes.OK
