@@ -55,7 +55,7 @@ import functools
 import time
 
 from vqmail import codes
-from vqmail.admin import command, mailboxes, names, passwords, transaction
+from vqmail.admin import command, mailboxes, names, passwords, transaction, usertrash
 from vqmail.formats import options
 from vqmail.unix import log, usage
 
@@ -163,14 +163,14 @@ def _add(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
 
 def _delete(_: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     with caller.change(domain) as t:
-        odd = mailboxes.delete(t, domain, user)
+        odd = usertrash.delete(t, domain, user)
         t.commit()
     _warn(odd)
     return ""
 
 
 def _trash(asked: "dict[str, Any]", _: "Caller", __: bytes, domain: bytes) -> str:
-    found = mailboxes.deleted(domain)
+    found = usertrash.deleted(domain)
     if asked["--json"]:
         command.show([{"user": name, "domain": domain, "time": when} for name, when in found])
         return ""
@@ -181,7 +181,7 @@ def _trash(asked: "dict[str, Any]", _: "Caller", __: bytes, domain: bytes) -> st
 
 def _restore(_: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     with caller.change(domain) as t:
-        odd = mailboxes.restore(t, domain, user)
+        odd = usertrash.restore(t, domain, user)
         t.commit()
     _warn(odd)
     return ""
@@ -190,7 +190,7 @@ def _restore(_: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
 def _purge(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     before = None if asked["--days"] is None else int(time.time()) - DAY * _number(asked["--days"], "--days")
     with caller.change(domain) as t:
-        count = mailboxes.purge(t, domain, user, before)
+        count = usertrash.purge(t, domain, user, before)
         t.commit()
     return "%d removed for good" % count
 

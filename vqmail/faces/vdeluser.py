@@ -15,7 +15,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import foreign, mailboxes
+from vqmail.admin import foreign, usertrash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     user, domain = foreign.address(rest[0])
     caller.check(domain)
     with caller.change(domain) as t:
-        odd = mailboxes.delete(t, domain, user)
+        odd = usertrash.delete(t, domain, user)
         t.commit()
     foreign.warn("vdeluser", odd)
     return codes.OK
