@@ -336,8 +336,8 @@ def test_the_last_login_goes_with_the_user(site: Site) -> None:
     found = mailboxes.info(D, b"anna")
 
     assert (found["last_login"], found["last_ip"]) == (1700000000, b"192.0.2.1")
-    site.do(mailboxes.delete, b"anna")
-    site.do(mailboxes.restore, b"anna")
+    site.do(usertrash.delete, b"anna")
+    site.do(usertrash.restore, b"anna")
     assert mailboxes.info(D, b"anna")["last_login"] == 1700000000
 
 
