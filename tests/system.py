@@ -53,6 +53,12 @@ def wait_until(condition, what: str, seconds: float = PATIENCE):
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
+def unmount(path: pathlib.Path) -> None:
+    """Unmount what is mounted on `path`, as soon as the last process that was killed has let go of it."""
+    wait_until(lambda: subprocess.run(["umount", path], check=False, capture_output=True).returncode == 0,
+               f"umount {path}", 4 * PATIENCE)
+
+
 def _refuses(path: pathlib.Path) -> bool:
     """Whether nobody listens at a local socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:

@@ -29,12 +29,12 @@ class Names:
         return [mx.Target(address.encode(), name.encode()) for address, name in job["targets"]]
 world = json.load(sys.stdin)
 if world["smtps"]:                                              # as if the port were 465
-    find = route.find
+    find = route.Tables.find
     def smtps(*arguments, **more):
         found = find(*arguments, **more)
         found.tls = route.SMTPS
         return found
-    route.find = smtps
+    route.Tables.find = smtps
 before = os.listdir("/proc/self/fd")
 links = kept.Kept(world["idle"], world["uses"])
 for job in world["jobs"]:

@@ -123,7 +123,7 @@ def names(server: Server, control: pathlib.Path) -> mx.Names:
 
 
 def targets(names: mx.Names, host: bytes) -> "list[tuple[bytes, bytes]]":
-    return [(each.address, each.name) for each in names.targets(route.find(host, b"bob@here.test"))]
+    return [(each.address, each.name) for each in names.targets(route.Tables().find(host, b"bob@here.test"))]
 
 
 FAR = [(b"203.0.113.1", b"first.far.test"), (b"2001:db8::2", b"second.far.test"), (b"203.0.113.3", b"third.far.test")]

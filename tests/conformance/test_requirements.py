@@ -199,7 +199,7 @@ def test_queue_and_mailboxes_may_be_on_different_disks(tmp_path: pathlib.Path, s
     with contextlib.ExitStack() as stack:
         def mount(path: pathlib.Path) -> None:
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=755", "none", path], check=True)
-            stack.callback(subprocess.run, ["umount", path], check=True)
+            stack.callback(module.unmount, path)
 
         if small == "home":
             (tmp_path / "home").mkdir()

@@ -470,7 +470,14 @@ def test_explanations_in_words(world: module.System, address: str, code: int, wo
 def test_wrong_usage_of_explain(world: module.System, arguments: "list[str]") -> None:
     done = world.run("vq-explain", *arguments)
 
-    assert (done.returncode, done.stdout, done.stderr) == (100, b"", b"vq-explain: usage: vq-explain [--json] ADDRESS...\n")
+    assert (done.returncode, done.stdout, done.stderr) == (100, b"", b"vq-explain: usage: vq-explain [--json] ADDRESS...; vq-explain --help\n")
+
+
+def test_explain_shows_its_page(world: module.System) -> None:
+    done = world.run("vq-explain", "--help")
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"SYNOPSIS    vq-explain [--json] ADDRESS..." in done.stdout
 
 
 def test_the_six_lines_of_the_book(world: module.System) -> None:

@@ -87,6 +87,29 @@ def test_suspended_users_cannot_log_in_but_get_mail_and_the_other_way_round(site
     site.wait_for_mail(B, "bob")
 
 
+def test_who_has_moved_is_not_here_and_the_sender_is_told_where(site: module.System) -> None:
+    site.start_all()
+    smtp, pop3 = site.start_smtp(), site.start_pop3()
+    user(site, "set", f"bob@{A}", "--moved=bob@new.example", "name=Bob")
+    said = swaks(smtp, f"bob@{A}")
+
+    assert "551 5.1.6 sorry, this user has moved; please try <bob@new.example> (#5.1.6)" in said
+    assert "bob@new.example" in user(site, "info", f"bob@{A}")
+    assert site.run("vq-explain", f"bob@{A}").stdout.startswith(f"bob@{A}".encode())
+    assert curl(pop3, f"bob@{A}", "one")[0] == 0
+    assert "551 " not in swaks(smtp, f"bob@{B}")
+    assert "has that already" in user(site, "set", f"bob@{A}", "--moved=bob@new.example", code=100)
+    for wrong in ("--moved=nowhere", "--moved=", "--no-moved"):
+        user(site, "set", f"ann@{A}", wrong, code=100)
+    user(site, "set", f"bob@{A}", "--moved=a b@c", code=100)
+    user(site, "set", f"bob@{A}", code=100)
+    user(site, "set", f"bob@{A}", "--no-moved")
+    assert "has that already" in user(site, "set", f"bob@{A}", "--no-moved", code=100)
+
+    assert "551 " not in swaks(smtp, f"bob@{A}")
+    site.wait_for_mail(A, "bob")
+
+
 def test_deleted_restored_and_renamed(site: module.System) -> None:
     site.start_all()
     smtp, pop3 = site.start_smtp(), site.start_pop3()

@@ -46,11 +46,11 @@ def check(site: module.System, root: pathlib.Path) -> None:
         assert (home, int(uid), int(gid)) == (f"/home/{name}", found.st_uid, found.st_gid)
         assert sorted(each.name for each in (root / home[1:] / "Maildir").iterdir()) == ["cur", "new", "tmp"]
         assert site.run("vq-user", "info", f"{name}@{D}").returncode == 0
-    for each in (root / ".trash").iterdir():
+    for each in (root / ".trash").glob("*"):
         assert sorted(part.name for part in each.iterdir()) == ["home", "options", "passwd"]
         assert each.name.partition(".")[2] == (each / "passwd").read_text().partition(":")[0]
     uids = [line[2] for line in lines]
-    uids += [(each / "passwd").read_text().split(":")[2] for each in (root / ".trash").iterdir()]
+    uids += [(each / "passwd").read_text().split(":")[2] for each in (root / ".trash").glob("*")]
 
     assert len(uids) == len(set(uids))
     assert [each for each in [*root.rglob("*.vq-new"), *root.rglob("*.tmp"), site.home / "users/journal"] if each.exists()] == []

@@ -122,6 +122,15 @@ def test_every_drop_says_who_is_above_and_who_below() -> None:
                 assert "---- root above" in above, f"{name}:{number + 1} drops without saying so"
 
 
+def test_a_command_changes_only_what_is_its_callers_now() -> None:
+    """Whose a domain is is asked under the lock, by caller.change; vq-passwd asks a user for his old password instead."""
+    for name, tree in modules():
+        if (name.startswith("faces/") or name.endswith("_command.py")) and name != "admin/passwd_command.py":
+            for node in ast.walk(tree):
+                if isinstance(node, ast.withitem) and isinstance(node.context_expr, ast.Call):
+                    assert not ast.unparse(node.context_expr).endswith("Transaction()"), f"{name}: with caller.change(...)"
+
+
 def test_no_module_keeps_state() -> None:
     """Module globals are functions, classes, modules and constants; chain._resident is the one exception."""
     for name, tree in modules():

@@ -95,31 +95,32 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         name, domain = _address(asked["ADDRESS"], wildcard=asked["--wildcard"])
     else:
         domain = names.domain(command.encode(asked["DOMAIN"]))
+    domain = domains.real(domain)
     caller.check(domain)
     do = next(DO[each] for each in DO if asked[each])
-    for line in do(asked, domains.real(domain), name):
+    for line in do(asked, caller, domain, name):
         command.say(line)
     return codes.OK
 
 
-def _add(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
+def _add(asked: "dict[str, Any]", caller: "Caller", domain: bytes, name: bytes) -> "list[str]":
     targets = [command.encode(each) for each in asked["TARGET"]] + ([name + b"@" + domain] if asked["--copy"] else [])
     if not targets:
         raise codes.GiveUp("where is mail for %s to go? give a TARGET" % asked["ADDRESS"])
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         odd = (aliases.replace if asked["set"] else aliases.add)(t, domain, name, targets)
         t.commit()
     return _warned(odd)
 
 
-def _remove(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
-    with transaction.Transaction() as t:
+def _remove(asked: "dict[str, Any]", caller: "Caller", domain: bytes, name: bytes) -> "list[str]":
+    with caller.change(domain) as t:
         odd = aliases.remove(t, domain, name, [command.encode(each) for each in asked["TARGET"]])
         t.commit()
     return _warned(odd)
 
 
-def _list(asked: "dict[str, Any]", domain: bytes, _: bytes) -> "list[str]":
+def _list(asked: "dict[str, Any]", _: "Caller", domain: bytes, __: bytes) -> "list[str]":
     domains.require(transaction.Transaction(), domain)
     found: list[dict[str, object]] = []
     for name in aliases.names(domain):
@@ -135,7 +136,7 @@ def _list(asked: "dict[str, Any]", domain: bytes, _: bytes) -> "list[str]":
     return ["%-*s  %s" % (width, *row) for row in rows]
 
 
-def _show(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
+def _show(asked: "dict[str, Any]", _: "Caller", domain: bytes, name: bytes) -> "list[str]":
     found = aliases.info(domain, name)
     if asked["--json"]:
         command.show(found)
@@ -143,22 +144,22 @@ def _show(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
     return [_where(found)]
 
 
-def _catchall(asked: "dict[str, Any]", domain: bytes, _: bytes) -> "list[str]":
+def _catchall(asked: "dict[str, Any]", caller: "Caller", domain: bytes, _: bytes) -> "list[str]":
     if asked["WHO"] is None:
         found = aliases.catchall(domain)
         if asked["--json"]:
             command.show({"domain": domain, "catchall": found})
             return []
         return [_text(found)]
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         aliases.set_catchall(t, domain, command.encode(asked["WHO"]))
         t.commit()
     return []
 
 
-def _roles(asked: "dict[str, Any]", domain: bytes, _: bytes) -> "list[str]":
+def _roles(asked: "dict[str, Any]", caller: "Caller", domain: bytes, _: bytes) -> "list[str]":
     to = command.encode(asked["TO"]) or b"postmaster@" + control.line(b"me")
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         made = aliases.add_roles(t, domain, to)
         if not made:
             raise transaction.Already("%s has its role addresses already; nothing was changed" % domain.decode())
@@ -166,7 +167,7 @@ def _roles(asked: "dict[str, Any]", domain: bytes, _: bytes) -> "list[str]":
     return ["%s@%s" % (each.decode(), domain.decode()) for each in made]
 
 
-def _autorespond(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[str]":
+def _autorespond(asked: "dict[str, Any]", caller: "Caller", domain: bytes, name: bytes) -> "list[str]":
     days = asked["--days"] or "0"
     if not (days.isascii() and days.isdigit() and len(days) < 5):
         raise codes.GiveUp("--days must be a number")
@@ -178,7 +179,7 @@ def _autorespond(asked: "dict[str, Any]", domain: bytes, name: bytes) -> "list[s
             message = fd.read_all(0, LIMIT)
         except (OSError, ValueError) as error:
             raise codes.GiveUp("cannot read the message: %s" % error) from None
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         if asked["--off"]:
             aliases.remove_autoresponder(t, domain, name)
         else:

@@ -147,9 +147,10 @@ def set_catchall(t: "Transaction", domain: bytes, what: bytes) -> None:
         if aliastargets.is_outside(where, line):
             aliastargets.must_forward(where, line)
     rewritten = _hand_over(t, where)
-    if where.settings.catchall == (value or b"") and not rewritten:
+    if where.settings.catchall != (value or b""):
+        domains.set_options(t, domain, {b"catchall": value})
+    elif not rewritten:
         raise Already("that is the catch-all of %s already; nothing was changed" % domain.decode())
-    domains.set_options(t, domain, {b"catchall": value})
 
 
 def catchall(domain: bytes) -> bytes:

@@ -1,8 +1,15 @@
 """Who asks: the postmaster, who may do everything, or the owner of a domain, who may do some things in it."""
 
+import contextlib
+
 from vqmail import codes
+from vqmail.admin import transaction
 from vqmail.store import rewrite, roles, virtual
 from vqmail.unix import calls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Caller:
@@ -28,6 +35,21 @@ class Caller:
         self._rules = self._rules or rewrite.Rules()
         owner = virtual.owner(domain, self._rules)
         return owner is not None and owner.uid == self.uid
+
+    @contextlib.contextmanager
+    def change(self, domain: bytes) -> "Iterator[transaction.Transaction]":
+        """A change in `domain`.  GiveUp unless it is the caller's now that nobody else changes anything: what was
+        checked before the lock was his may be somebody else's since."""
+        with transaction.Transaction() as t:
+            self.check(domain)
+            yield t
+
+    @contextlib.contextmanager
+    def change_anything(self, what: str) -> "Iterator[transaction.Transaction]":
+        """A change that only the postmaster may make; `what` is as for must_be_master."""
+        self.must_be_master(what)
+        with transaction.Transaction() as t:
+            yield t
 
     def must_be_master(self, what: str) -> None:
         """GiveUp unless this is the postmaster; `what` is what only he may do, such as: add a domain."""

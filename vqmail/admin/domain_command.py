@@ -65,6 +65,7 @@ from vqmail.unix import usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from vqmail.admin.caller import Caller
@@ -111,7 +112,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     return codes.OK
 
 
-def _add(asked: "dict[str, Any]", _: "Caller") -> str:
+def _add(asked: "dict[str, Any]", caller: "Caller") -> str:
     domain = _domain(asked["DOMAIN"])
     generated = secret = b""
     if asked["--generate"]:
@@ -120,7 +121,7 @@ def _add(asked: "dict[str, Any]", _: "Caller") -> str:
         secret = passwords.from_stdin()
     elif asked["--mailbox"]:
         secret = passwords.ask("postmaster@" + domain.decode())
-    with transaction.Transaction() as t:
+    with caller.change_anything("add a domain") as t:
         uid, gid = newdomain.add(t, domain, command.encode(asked["--owner"]) or domains.NEW,
                                  _values(asked["KEY=VALUE"]), to=command.encode(asked["--postmaster"]),
                                  password_hash=passwords.hash(secret) if secret else b"")
@@ -130,9 +131,9 @@ def _add(asked: "dict[str, Any]", _: "Caller") -> str:
     return "%s is added; its owner is %d:%d" % (names.shown(domain), uid, gid)
 
 
-def _delete(asked: "dict[str, Any]", _: "Caller") -> str:
+def _delete(asked: "dict[str, Any]", caller: "Caller") -> str:
     domain = _domain(asked["DOMAIN"])
-    with transaction.Transaction() as t:
+    with caller.change_anything("delete a domain") as t:
         place = domains.delete(t, domain, int(time.time()))
         t.commit()
     return "%s is deleted; vq-domain restore %s brings it back from %s" % (
@@ -149,21 +150,21 @@ def _trash(asked: "dict[str, Any]", _: "Caller") -> str:
         time.strftime("%Y-%m-%d %H:%M", time.localtime(trash.time_of(each)))) for each in found)
 
 
-def _restore(asked: "dict[str, Any]", _: "Caller") -> str:
+def _restore(asked: "dict[str, Any]", caller: "Caller") -> str:
     domain = _domain(asked["DOMAIN"])
-    with transaction.Transaction() as t:
+    with caller.change_anything("restore a domain") as t:
         domains.restore(t, domain, _number(asked["--time"] or "0", "--time"))
         t.commit()
     return "%s is back" % names.shown(domain)
 
 
-def _purge(asked: "dict[str, Any]", _: "Caller") -> str:
+def _purge(asked: "dict[str, Any]", caller: "Caller") -> str:
     now = int(time.time())
     before = now + DAY if asked["--all"] else now - DAY * _number(asked["--days"], "--days")
     domain = _domain(asked["DOMAIN"]) if asked["DOMAIN"] else b""
     count = 0
     for each in [each for each in trash.all_of(domain) if trash.time_of(each) < before]:
-        with transaction.Transaction() as t:    # one by one: others may want to change something meanwhile
+        with caller.change_anything("purge a domain") as t:   # one by one: others wait
             t.remove_tree(each)
             t.commit()
         count += 1
@@ -196,34 +197,34 @@ def _info(asked: "dict[str, Any]", caller: "Caller") -> str:
     return "\n".join(lines)
 
 
-def _rename(asked: "dict[str, Any]", _: "Caller") -> str:
+def _rename(asked: "dict[str, Any]", caller: "Caller") -> str:
     old, new = _domain(asked["OLD"]), _domain(asked["NEW"])
-    with transaction.Transaction() as t:
+    with caller.change_anything("rename a domain") as t:
         domains.rename(t, old, new, keep=asked["--keep"])
         t.commit()
     return "%s is called %s now" % (names.shown(old), names.shown(new))
 
 
-def _alias(asked: "dict[str, Any]", _: "Caller") -> str:
+def _alias(asked: "dict[str, Any]", caller: "Caller") -> str:
     alias, domain = _domain(asked["ALIAS"]), _domain(asked["DOMAIN"])
-    with transaction.Transaction() as t:
+    with caller.change_anything("alias a domain") as t:
         domains.add_alias(t, alias, domain)
         t.commit()
     return "%s is another name of %s now" % (names.shown(alias), names.shown(domain))
 
 
-def _unalias(asked: "dict[str, Any]", _: "Caller") -> str:
+def _unalias(asked: "dict[str, Any]", caller: "Caller") -> str:
     alias = _domain(asked["ALIAS"])
-    with transaction.Transaction() as t:
+    with caller.change_anything("unalias a domain") as t:
         domains.remove_alias(t, alias)
         t.commit()
     return "%s is no name of ours any more" % names.shown(alias)
 
 
-def _suspend(asked: "dict[str, Any]", _: "Caller") -> str:
+def _suspend(asked: "dict[str, Any]", caller: "Caller") -> str:
     domain = _domain(asked["DOMAIN"])
     what = [each for each in options.SUSPENSIONS if asked["--" + each.decode()]] or list(options.SUSPENSIONS)
-    with transaction.Transaction() as t:
+    with caller.change_anything("suspend a domain") as t:
         domains.suspend(t, domain, what, end=asked["resume"])
         t.commit()
     return ""
@@ -238,12 +239,14 @@ def _set(asked: "dict[str, Any]", caller: "Caller") -> str:
         if key not in OWNERS[name]:
             caller.must_be_master("set " + key.decode("utf-8", "replace"))
     catchall = values.pop(b"catchall", None) if name == options.DOMAIN else None
-    with transaction.Transaction() as t:
-        caller.check(domain)                    # it may have become somebody else's while we waited
+    with caller.change(domain) as t:
+        steps: list[Callable[[], None]] = []
         if values:
-            domains.set_options(t, domain, {key: value or None for key, value in values.items()}, name)
+            steps.append(lambda: domains.set_options(
+                t, domain, {key: value or None for key, value in values.items()}, name))
         if catchall is not None:
-            aliases.set_catchall(t, domain, catchall)
+            steps.append(lambda: aliases.set_catchall(t, domain, catchall))
+        transaction.do_all(steps)
         t.commit()
     return ""
 

@@ -10,8 +10,7 @@ from vqmail import codes
 from vqmail.admin import owners, quotas, tables, transaction, trash, usertexts
 from vqmail.admin.transaction import Already
 from vqmail.formats import controlfile, lines, options
-from vqmail.store import compiled, control, virtual
-from vqmail.unix import calls
+from vqmail.store import aliasdomain, compiled, control, virtual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def directory(domain: bytes) -> bytes:
 
 def real(domain: bytes) -> bytes:
     """The domain that `domain` is another name of, or itself.  It need not be there."""
-    return _other(domain) or domain
+    return aliasdomain.real(domain) if virtual.usable_domain(domain) else domain
 
 
 def require(t: "Transaction", domain: bytes) -> None:
@@ -181,10 +180,11 @@ def suspend(t: "Transaction", domain: bytes, what: "Iterable[bytes]", *, end: bo
 
 def set_options(t: "Transaction", domain: bytes, values: "Mapping[bytes, bytes | None]",
                 name: bytes = options.DOMAIN) -> None:
-    """Set options of `name`: of the domain, of all its users (*), of one.  None takes one away.  GiveUp."""
+    """Set options of `name`: of the domain, of all its users (*), of one.  None takes one away.  Already, GiveUp."""
     path = directory(domain) + virtual.OPTIONS
     text = t.read(path)
-    now = dict(_options(t, domain).get(name, {}))
+    before = _options(t, domain).get(name, {})
+    now = dict(before)
     for key, value in values.items():
         if value is None:
             now.pop(key, None)
@@ -196,6 +196,8 @@ def set_options(t: "Transaction", domain: bytes, values: "Mapping[bytes, bytes |
             options.check(name, key, values[key] or b"")
     except ValueError as error:
         raise codes.GiveUp("nothing was changed: %s" % error) from None
+    if now == before:
+        raise Already("%s has that already; nothing was changed" % _text(domain))
     if name != options.DOMAIN:
         where = usertexts.look(domain, t.read)
         quotas.keep(domain, name, (where.users, where.options), (where.users, where.options | {name: now}))
@@ -213,14 +215,14 @@ def names() -> "dict[bytes, bytes]":
     for each in sorted(control.mapping(b"virtualdomains")):
         kind = transaction.kind(directory(each)) if virtual.usable_domain(each) else None
         if kind in ("directory", "link"):
-            found[each] = _other(each)
+            found[each] = aliasdomain.other(each)
     return found
 
 
 def aliases_of(domain: bytes) -> "list[bytes]":
     """The other names of a domain, in order."""
     return [each for each in transaction.names(virtual.root())
-            if virtual.usable_domain(each) and _other(each) == domain]
+            if virtual.usable_domain(each) and aliasdomain.other(each) == domain]
 
 
 def info(domain: bytes) -> "dict[str, object]":
@@ -287,15 +289,6 @@ def _options(t: "Transaction", domain: bytes) -> "dict[bytes, dict[bytes, bytes]
         return options.parse((t.read(path) or b"").split(b"\n"))
     except ValueError as error:
         raise codes.GiveUp("%s: %s" % (_text(path), error)) from None
-
-
-def _other(name: bytes) -> bytes:
-    """The domain that `name` is another name of; b"" if of none: a link with a slash in it is a domain that lies
-    elsewhere (store/aliasdomain)."""
-    if transaction.kind(directory(name)) != "link":
-        return b""
-    target: bytes = calls.readlink(directory(name))
-    return b"" if b"/" in target else target
 
 
 def _text(name: bytes) -> str:

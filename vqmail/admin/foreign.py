@@ -7,11 +7,24 @@ Without one it is asked for.
 import getopt
 
 from vqmail import codes
-from vqmail.admin import mailboxes, names, passwords
+from vqmail.admin import command, mailboxes, names, passwords
 from vqmail.unix import log
 
 TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vqmail.admin.command import Serve
+    from vqmail.unix.chain import Env
+
 LETTERS = 8                     # of a random password, unless the option says how many
+
+
+def run(page: str, serve: "Serve", argv: "list[bytes]", env: "Env", *, alone: bool = False) -> int:
+    """What main() of each of these commands does: with --help, and with nothing behind the name unless it may stand
+    `alone`, it shows its page."""
+    if argv[1:] == [b"--help"] or (len(argv) == 1 and not alone):
+        command.say(page.rstrip())
+        return codes.OK if argv[1:] else codes.PERMANENT
+    return command.run(serve, argv, env)
 
 
 def words(argv: "list[bytes]", letters: str, least: int, most: int) -> "tuple[dict[str, bytes], list[bytes]]":

@@ -1,13 +1,12 @@
-"""The users of a domain: added, changed, deleted, restored, by whoever may.
+"""The users of a domain: added, changed, renamed, suspended, by whoever may.
 
     D/etc/passwd    a line for each, D/etc/options another one for who has options
     D/home/USER     his home, 0700, his own, with a Maildir
-    D/.trash/TIME.USER/     of a deleted one: home, passwd and options, his lines; only for root
+
+Those that were deleted are in admin/usertrash.
 
 Every function that changes something is given the transaction, and does not commit it.
 """
-
-import time
 
 from vqmail import codes
 from vqmail.admin import aliases, domains, transaction, uids, usertexts
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 LONGEST = 64                    # bytes of a name, and of a real name
 ALLOWED = b"abcdefghijklmnopqrstuvwxyz0123456789!#$&'*+-.=?^_`{|}~"
 HOME = b"/home"
-TRASH = b"/.trash"
 MAILDIR = (b"", b"/tmp", b"/new", b"/cur")
 SHELL = b"/bin/false"
 SCHEMES = {b"y": "yescrypt", b"gy": "gost-yescrypt", b"7": "scrypt", b"6": "sha512", b"5": "sha256", b"1": "md5",
@@ -57,8 +55,8 @@ def add(t: transaction.Transaction, domain: bytes, user: bytes, password_hash: b
     name = name_of(user)
     where = usertexts.look(domain, t.read)
     if name in where.users:
-        raise transaction.Already("%s is there already; nothing was changed" % _address(name, domain))
-    _check_room(where)
+        raise transaction.Already("%s is there already; nothing was changed" % address(name, domain))
+    check_room(where)
     _check_real_name(real_name)
     owner = _owner(t, domain)
     who = _ids(t, where, owner, uid)
@@ -76,77 +74,7 @@ def add(t: transaction.Transaction, domain: bytes, user: bytes, password_hash: b
     line = b":".join((name, password_hash, b"%d" % who[0], b"%d" % who[1], real_name, home, SHELL))
     usertexts.change(t, where, name, line, {b"quota": quota} if quota else None)
     lastlogin.forget(where.name, name)          # of another who bore the name
-    return _shadowed(t, where, name)
-
-
-def delete(t: transaction.Transaction, domain: bytes, user: bytes) -> "list[str]":
-    """Take a user away, into the trash; what is odd about it, in words."""
-    name = user.lower()
-    where = usertexts.look(domain, t.read)
-    entry = usertexts.entry(where, name)
-    place = _new_trash(t, where, name)
-    odd = []
-    t.write(place + b"/passwd", (lines.find(where.text, name) or b"") + b"\n", 0o600, usertexts.ours())
-    if name in where.options:
-        t.write(place + b"/options", (lines.find(where.options_text, name) or b"") + b"\n", 0o600, usertexts.ours())
-    home = b"/" + entry.home.strip(b"/")
-    if not _is_own(where, entry):
-        odd.append("the home %s is not only this user's: it stays where it is" % usertexts.shown(home))
-    elif t.kind(where.directory + home) == "directory":
-        t.move(where.directory + home, place + b"/home")
-    usertexts.change(t, where, name, None, {})
-    if where.options.get(options.DOMAIN, {}).get(b"catchall", b"").lower() == name:
-        odd.append("this user was the catch-all of %s; mail for nobody waits now: name another" % domain.decode())
-    return odd + aliases.without_mailbox(t, where.name, name)
-
-
-def restore(t: transaction.Transaction, domain: bytes, user: bytes) -> "list[str]":
-    """Bring a deleted user back, as he was when he was last deleted; what is odd about it, in words."""
-    name = name_of(user)
-    where = usertexts.look(domain, t.read)
-    if name in where.users:
-        raise transaction.Already("%s is there already; nothing was changed" % _address(name, domain))
-    found = [each for each in _trash(where) if each.partition(b".")[2] == name]
-    if not found:
-        raise codes.GiveUp("there is no %s in the trash" % _address(name, domain))
-    place = where.directory + TRASH + b"/" + found[-1]
-    text = t.read(place + b"/passwd") or b""
-    chosen = t.read(place + b"/options")
-    try:
-        entries = list(passwd.entries(text.split(b"\n"), max(control.number(b"minuid"), 1)))
-        values = options.parse((chosen or b"").split(b"\n")).get(name, {})
-    except ValueError as error:
-        raise codes.GiveUp("%s: %s" % (usertexts.shown(place), error)) from None
-    if len(entries) != 1 or entries[0].name != name:
-        raise codes.GiveUp("%s/passwd is not the line of %s" % (usertexts.shown(place), usertexts.shown(name)))
-    _check_room(where)
-    home = where.directory + b"/" + entries[0].home.strip(b"/")
-    odd: list[str] = []
-    if t.kind(place + b"/home") is None:
-        if t.kind(home) is None:
-            raise codes.GiveUp("there is no home of %s in the trash, nor %s" % (
-                _address(name, domain), usertexts.shown(home)))
-    elif t.kind(home) is not None:
-        raise codes.GiveUp("%s is there: move it away" % usertexts.shown(home))
-    else:
-        t.move(place + b"/home", home)
-    usertexts.change(t, where, name, lines.find(text, name), values or None)
-    t.remove_tree(place)
-    return odd + _shadowed(t, where, name)
-
-
-def purge(t: transaction.Transaction, domain: bytes, user: bytes = b"", before: "int | None" = None) -> int:
-    """Empty the trash of a domain's users: of one, or of all, deleted before that time; how many there were."""
-    where = usertexts.look(domain, t.read)
-    count = 0
-    for each in _trash(where):
-        when, _, name = each.partition(b".")
-        if (not user or name == user.lower()) and (before is None or int(when) < before):
-            t.remove_tree(where.directory + TRASH + b"/" + each)
-            count += 1
-    if not count:
-        raise transaction.Already("there is nothing to be removed in the trash of %s" % domain.decode())
-    return count
+    return shadowed(t, where, name)
 
 
 def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) -> "list[str]":
@@ -155,10 +83,10 @@ def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) ->
     where = usertexts.look(domain, t.read)
     if old not in where.users and name in where.users:
         raise transaction.Already("there is no %s, but there is %s; nothing was changed" % (
-            _address(old, domain), _address(name, domain)))
+            address(old, domain), address(name, domain)))
     entry = usertexts.entry(where, old)
     if name in where.users:
-        raise codes.GiveUp("%s is there already" % _address(name, domain))
+        raise codes.GiveUp("%s is there already" % address(name, domain))
     last = lastlogin.of(where.name, old)
     lastlogin.forget(where.name, name)          # of another who bore it
     if last is not None:
@@ -166,7 +94,7 @@ def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) ->
     line = lines.find(where.text, old) or b""
     rest = line.split(b":")[1:]
     home = HOME + b"/" + name
-    if entry.home.strip(b"/") == (HOME + b"/" + old).strip(b"/") and _is_own(where, entry):
+    if entry.home.strip(b"/") == (HOME + b"/" + old).strip(b"/") and is_own(where, entry):
         if t.kind(where.directory + home) is not None:
             raise codes.GiveUp(IN_THE_WAY % usertexts.shown(where.directory + home))
         t.move(where.directory + HOME + b"/" + old, where.directory + home)
@@ -183,7 +111,7 @@ def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) ->
     if changed != where.options_text:
         t.write(where.directory + virtual.OPTIONS, changed)
     t.compile(where.name)
-    return _shadowed(t, where, name) + aliases.without_mailbox(t, where.name, old)
+    return shadowed(t, where, name) + aliases.without_mailbox(t, where.name, old)
 
 
 def suspend(t: transaction.Transaction, domain: bytes, user: bytes, what: "frozenset[bytes]") -> None:
@@ -221,12 +149,6 @@ def names(domain: bytes) -> "list[bytes]":
     return list(usertexts.look(domain, transaction.read).users)
 
 
-def deleted(domain: bytes) -> "list[tuple[bytes, int]]":
-    """(user, time) of all in the trash, the oldest first."""
-    found = _trash(usertexts.look(domain, transaction.read))
-    return [(each.partition(b".")[2], int(each.partition(b".")[0])) for each in found]
-
-
 def info(domain: bytes, user: bytes) -> "dict[str, object]":
     """What there is to know of a user but his password."""
     name = user.lower()
@@ -247,7 +169,7 @@ def info(domain: bytes, user: bytes) -> "dict[str, object]":
 def _set(t: transaction.Transaction, where: usertexts.Domain, name: bytes, key: bytes, value: bytes) -> None:
     values = dict(where.options.get(name, {}))
     if values.get(key, b"") == value:
-        raise transaction.Already("%s has that already; nothing was changed" % _address(name, where.name))
+        raise transaction.Already("%s has that already; nothing was changed" % address(name, where.name))
     values[key] = value
     if not value:
         del values[key]
@@ -264,7 +186,7 @@ def _suspend(t: transaction.Transaction, domain: bytes, user: bytes,
     before = options.words(where.options.get(name, {}).get(b"suspended", everybody))
     after = changed(before)
     if after == before:
-        raise transaction.Already("%s %s already; nothing was changed" % (_address(name, domain), (
+        raise transaction.Already("%s %s already; nothing was changed" % (address(name, domain), (
             "is suspended (%s)" % b", ".join(sorted(before)).decode() if before else "is not suspended")))
     values = dict(where.options.get(name, {}))
     if after == options.words(everybody):
@@ -281,12 +203,13 @@ def _set_field(t: transaction.Transaction, domain: bytes, user: bytes, number: i
     usertexts.entry(where, name)
     fields = (lines.find(where.text, name) or b"").split(b":")
     if fields[number] == value:
-        raise transaction.Already("%s has that already; nothing was changed" % _address(name, domain))
+        raise transaction.Already("%s has that already; nothing was changed" % address(name, domain))
     fields[number] = value
     usertexts.change(t, where, name, b":".join(fields), None)
 
 
-def _check_room(where: usertexts.Domain) -> None:
+def check_room(where: usertexts.Domain) -> None:
+    """GiveUp if the domain may have no more mailboxes."""
     most = domainsettings.of_domain(where.options.get(options.DOMAIN, {})).limits.get(b"mailboxes")
     if most is not None and len(where.users) >= most:
         raise codes.GiveUp("%s has %d mailboxes and may have %d; the postmaster can allow more" % (
@@ -328,7 +251,7 @@ def _ids(t: transaction.Transaction, where: usertexts.Domain, owner: "tuple[int,
     return number, number
 
 
-def _is_own(where: usertexts.Domain, entry: passwd.Entry) -> bool:
+def is_own(where: usertexts.Domain, entry: passwd.Entry) -> bool:
     """Whether nothing but this user lives in his home."""
     home = b"/".join(each for each in entry.home.split(b"/") if each not in (b"", b"."))
     if home.partition(b"/")[0] in KEPT and (b"/" not in home or not home.startswith(b"home/")):
@@ -338,31 +261,12 @@ def _is_own(where: usertexts.Domain, entry: passwd.Entry) -> bool:
     return not any(each == home or each.startswith(home + b"/") for each in others)
 
 
-def _shadowed(t: transaction.Transaction, where: usertexts.Domain, name: bytes) -> "list[str]":
+def shadowed(t: transaction.Transaction, where: usertexts.Domain, name: bytes) -> "list[str]":
     """A word about an alias of the same name, which gets the mail instead."""
     alias = b".qmail-" + name.replace(b".", b":")
     if name == b"default" or t.kind(where.directory + b"/" + alias) is None:
         return []
     return ["there is an alias of that name (%s): mail goes there, not into the mailbox" % usertexts.shown(alias)]
-
-
-def _trash(where: usertexts.Domain) -> "list[bytes]":
-    """The names in the trash, the oldest first."""
-    found = [each for each in transaction.names(where.directory + TRASH) if each.partition(b".")[0].isdigit()]
-    return sorted(found, key=lambda each: int(each.partition(b".")[0]))
-
-
-def _new_trash(t: transaction.Transaction, where: usertexts.Domain, name: bytes) -> bytes:
-    """A fresh directory in the trash."""
-    trash = where.directory + TRASH
-    if t.kind(trash) is None:
-        t.make_directory(trash, 0o700, usertexts.ours())
-    now = int(time.time())
-    while t.kind(trash + b"/%d." % now + name) is not None:
-        now += 1
-    place = trash + b"/%d." % now + name
-    t.make_directory(place, 0o700, usertexts.ours())
-    return place
 
 
 def _kind(stored: bytes) -> str:
@@ -376,6 +280,7 @@ def _kind(stored: bytes) -> str:
     return "des" if len(stored) < 24 else "md5"             # without a salt, as tpop3d had it
 
 
-def _address(name: bytes, domain: bytes) -> str:
+def address(name: bytes, domain: bytes) -> str:
+    """An address for people."""
     return usertexts.shown(name + b"@" + domain)
 

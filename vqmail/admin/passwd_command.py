@@ -36,7 +36,7 @@ SECURITY    Who guesses waits after each attempt, and is in the log.
 import time
 
 from vqmail import codes
-from vqmail.admin import command, mailboxes, passwords, transaction, user_command
+from vqmail.admin import command, mailboxes, passwords, transaction, user_command, usertexts
 from vqmail.store import login
 from vqmail.store import passwords as stored_passwords
 from vqmail.unix import log, usage
@@ -70,12 +70,15 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     domain = mailboxes.real_domain(domain)
     user = user.lower()
     whose = log.printable(user + b"@" + domain).decode()
+    known = None
     if caller.master or caller.owns(domain):
         mailboxes.info(domain, user)            # before anybody types a password
     else:
-        _check_old(asked, caller, user, domain, whose)
+        known = _check_old(asked, caller, user, domain, whose)
     fresh, generated = user_command.new_hash(asked, whose)
-    with transaction.Transaction() as t:
+    with caller.change(domain) if known is None else transaction.Transaction() as t:
+        if known is not None and usertexts.entry(usertexts.look(domain, t.read), user).password != known:
+            raise codes.GiveUp("the password of %s has just been changed; nothing was changed" % whose)
         mailboxes.set_password(t, domain, user, fresh)
         t.commit()
     if generated:
@@ -83,12 +86,14 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     return codes.OK
 
 
-def _check_old(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes, whose: str) -> None:
-    """GiveUp unless the caller knows the old password; a user whom there is not looks like one with another."""
+def _check_old(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes, whose: str) -> bytes:
+    """The hash of the old password, if the caller knows that.  GiveUp; a user whom there is not looks like one with
+    another."""
     secret = passwords.from_stdin() if asked["--password-stdin"] else passwords.ask_once("Old password of %s: " % whose)
     found = login.find(user, domain)
     suspended = found is not None and b"login" in found[0].suspended
-    if not stored_passwords.verify(secret, found[1] if found and not suspended else None, b""):
+    if not stored_passwords.verify(secret, found[1] if found and not suspended else None, b"") or found is None:
         log.line(b"vq-passwd", "uid %d gave a wrong old password for %s" % (caller.uid, whose))
         time.sleep(PAUSE)
         raise codes.GiveUp("that is not the password of %s, or there is no such user" % whose)
+    return found[1]

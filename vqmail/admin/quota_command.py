@@ -32,13 +32,11 @@ RUNS AS     root; anybody, by the service
 SECURITY    A Maildir is only ever looked at by a process of its user: virtmailquota.
 """
 
-import subprocess
-
 from vqmail import codes, vqhome
-from vqmail.admin import command, mailboxes
+from vqmail.admin import asuser, command, mailboxes
 from vqmail.formats import quota
 from vqmail.record import Record
-from vqmail.store import roles, virtual
+from vqmail.store import virtual
 from vqmail.unix import usage
 
 TYPE_CHECKING = False
@@ -108,12 +106,7 @@ def _report(domain: bytes, name: bytes, word: bytes) -> Report:
 
 def _look(domain: bytes, user: virtual.User, word: bytes) -> "quota.Use":
     """What is there, as a process of the user's own finds it.  TryLater if that cannot be done."""
-    virtual.home_directory(domain, user)
-    argv = [PROGRAM, user.home, user.quota or quota.NOQUOTA, word]
-    # nobody's rights but the user's: what is in a home may be anything
-    who = {} if roles.single_user() else {"user": user.uid, "group": user.gid, "extra_groups": [user.gid]}
-    done = subprocess.run(argv, cwd=virtual.domain_directory(domain), env={}, stdin=subprocess.DEVNULL,  # type: ignore[call-overload]
-                          capture_output=True, check=False, timeout=PATIENCE, **who)
+    done = asuser.run(domain, user, [PROGRAM, user.home, user.quota or quota.NOQUOTA, word], {}, PATIENCE)
     words = done.stdout.split()
     if done.returncode != codes.OK or len(words) != 2:
         raise codes.TryLater("%s@%s: %s" % (

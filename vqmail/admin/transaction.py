@@ -26,7 +26,7 @@ from vqmail.unix import beneath, calls, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from vqmail.formats.journal import Step
@@ -234,6 +234,20 @@ class Transaction:
         number, self._lock = self._lock, -1
         if number >= 0:
             calls.close(number)
+
+
+def do_all(steps: "Iterable[Callable[[], None]]") -> None:
+    """Do each of these, which may be done already.  Already, in the words of the last, if all of them are."""
+    already = Already("there is nothing to be changed")
+    changed = False
+    for step in steps:
+        try:
+            step()
+            changed = True
+        except Already as error:
+            already = error
+    if not changed:
+        raise already
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ SYNOPSIS    vq-user add USER@DOMAIN [--password-stdin | --generate | --no-passwo
             vq-user info USER@DOMAIN [--json]
             vq-user suspend USER@DOMAIN [--login] [--receive] [--send]
             vq-user resume USER@DOMAIN [--login] [--receive] [--send]
-            vq-user set USER@DOMAIN KEY=VALUE...
+            vq-user set USER@DOMAIN [--moved=NEW | --no-moved] [KEY=VALUE...]
             vq-user --help
 
 READS       0   with --password-stdin: the password, the first line
@@ -31,7 +31,8 @@ info        what there is to know of a user; vq-quota says how full his mailbox 
 rename      changes the part before the @; the mail stays his
 suspend     he may not log in, receive, send; all three if none is named
 set         name, quota, or dotqmail (what a .qmail in his home may do: no, forwards, programs; programs is for the
-            postmaster to allow).  An empty VALUE takes an option away.
+            postmaster to allow).  An empty VALUE takes an option away.  With --moved mail for the user is refused, and
+            the sender is told the address NEW; what he has stays his to read.  --no-moved ends that.
 
 Who is not root asks the local service `vq-service admin`, which serves the owner of a domain for his own.
 
@@ -51,10 +52,11 @@ EXIT        0   done
 RUNS AS     root; anybody, by the service
 """
 
+import functools
 import time
 
 from vqmail import codes
-from vqmail.admin import command, mailboxes, names, passwords, transaction
+from vqmail.admin import command, mailboxes, names, passwords, transaction, usertrash
 from vqmail.formats import options
 from vqmail.store import lastlogin
 from vqmail.unix import log, usage
@@ -77,7 +79,7 @@ USAGE = """Usage:
   vq-user info ADDRESS [--json]
   vq-user suspend ADDRESS [--login] [--receive] [--send]
   vq-user resume ADDRESS [--login] [--receive] [--send]
-  vq-user set ADDRESS KEY=VALUE...
+  vq-user set ADDRESS [--moved=NEW | --no-moved] [KEY=VALUE...]
   vq-user --help
 
 Options:
@@ -150,7 +152,7 @@ def _add(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
     if name in mailboxes.names(domain):         # before anybody types a password; and again when it counts
         raise transaction.Already("%s is there already; nothing was changed" % whose)
     stored, generated = new_hash(asked, whose)
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         odd = mailboxes.add(t, domain, name, stored, real_name=command.encode(asked["--name"]),
                             quota=command.encode(asked["--quota"]), uid=uid)
         t.commit()
@@ -161,16 +163,16 @@ def _add(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
     return generated.decode()
 
 
-def _delete(_: "dict[str, Any]", __: "Caller", user: bytes, domain: bytes) -> str:
-    with transaction.Transaction() as t:
-        odd = mailboxes.delete(t, domain, user)
+def _delete(_: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
+    with caller.change(domain) as t:
+        odd = usertrash.delete(t, domain, user)
         t.commit()
     _warn(odd)
     return ""
 
 
 def _trash(asked: "dict[str, Any]", _: "Caller", __: bytes, domain: bytes) -> str:
-    found = mailboxes.deleted(domain)
+    found = usertrash.deleted(domain)
     if asked["--json"]:
         command.show([{"user": name, "domain": domain, "time": when} for name, when in found])
         return ""
@@ -179,27 +181,27 @@ def _trash(asked: "dict[str, Any]", _: "Caller", __: bytes, domain: bytes) -> st
         for name, when in found)
 
 
-def _restore(_: "dict[str, Any]", __: "Caller", user: bytes, domain: bytes) -> str:
-    with transaction.Transaction() as t:
-        odd = mailboxes.restore(t, domain, user)
+def _restore(_: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
+    with caller.change(domain) as t:
+        odd = usertrash.restore(t, domain, user)
         t.commit()
     _warn(odd)
     return ""
 
 
-def _purge(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:
+def _purge(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     before = None if asked["--days"] is None else int(time.time()) - DAY * _number(asked["--days"], "--days")
-    with transaction.Transaction() as t:
-        count = mailboxes.purge(t, domain, user, before)
+    with caller.change(domain) as t:
+        count = usertrash.purge(t, domain, user, before)
         t.commit()
     return "%d removed for good" % count
 
 
-def _rename(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:
+def _rename(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     new, at, same = command.encode(asked["NEW"]).partition(b"@")
     if at and mailboxes.real_domain(names.domain(same)) != domain:
         raise codes.GiveUp("a user cannot move to another domain: add one there, and forward")
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         odd = mailboxes.rename(t, domain, user, new)
         t.commit()
     _warn(odd)
@@ -252,10 +254,10 @@ def _text(value: object) -> str:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _suspend(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:
+def _suspend(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     what = [each for each in options.SUSPENSIONS if asked["--" + each.decode()]] or list(options.SUSPENSIONS)
     change = mailboxes.resume if asked["resume"] else mailboxes.suspend
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         change(t, domain, user, frozenset(what))
         t.commit()
     return ""
@@ -263,6 +265,8 @@ def _suspend(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -
 
 def _set(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) -> str:
     values = []
+    if asked["--moved"] is not None or asked["--no-moved"]:
+        values.append((b"moved", command.encode(asked["--moved"])))
     for each in asked["KEY=VALUE"]:
         key, equals, value = command.encode(each).partition(b"=")
         if not equals:
@@ -270,20 +274,12 @@ def _set(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: bytes) 
         if (key, value) in MASTERS:
             caller.must_be_master("set " + each)
         values.append((key, value))
-    already = None
-    changed = False
-    with transaction.Transaction() as t:
-        for key, value in values:
-            try:
-                if key == b"name":
-                    mailboxes.set_real_name(t, domain, user, value)
-                else:
-                    mailboxes.set_option(t, domain, user, key, value)
-                changed = True
-            except transaction.Already as error:
-                already = error
-        if not changed and already is not None:
-            raise already
+    if not values:
+        raise codes.GiveUp("what is to be set? give a KEY=VALUE")
+    with caller.change(domain) as t:
+        transaction.do_all(
+            functools.partial(mailboxes.set_real_name, t, domain, user, value) if key == b"name" else
+            functools.partial(mailboxes.set_option, t, domain, user, key, value) for key, value in values)
         t.commit()
     return ""
 

@@ -15,7 +15,7 @@ STANDARDS   Vmail-SQL
 """
 
 from vqmail import codes
-from vqmail.admin import command, domains, names, newdomain, transaction
+from vqmail.admin import domains, foreign, names, newdomain
 
 USAGE = "usage: VE-domain add DOMAIN; VE-domain popboxes DOMAIN max NUMBER"
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -37,7 +37,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         raise codes.GiveUp(USAGE)
     caller.must_be_master("change domains")
     domain = names.domain(words[1])
-    with transaction.Transaction() as t:
+    with caller.change_anything("change domains") as t:
         if words[0] == b"add" and len(words) == 2:
             newdomain.add(t, domain, values={b"uids": b"owner"})
         elif words[0] == b"popboxes" and words[2:3] == [b"max"] and len(words) == 4:

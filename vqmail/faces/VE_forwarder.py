@@ -15,7 +15,7 @@ STANDARDS   Vmail-SQL
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, command, foreign, mailboxes, names, transaction
+from vqmail.admin import aliases, foreign, mailboxes, names
 
 CATCH_ALL = b"_default_"
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -39,7 +39,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     caller.check(domain)
     targets = [each.strip() for word in words[3:] for each in word.split(b",") if each.strip()]
     odd: list[str] = []
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         if words[2] != CATCH_ALL:
             odd = aliases.add(t, domain, aliases.name_of(words[2]), targets)
         elif len(targets) == 1:

@@ -16,7 +16,7 @@ STANDARDS   Vmail-SQL
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, transaction
+from vqmail.admin import foreign, mailboxes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -41,7 +41,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     caller.check(domain)
     mailboxes.info(domain, user)                # before anybody types a password
     stored, _ = foreign.secret(words[1:], 0, words[0])
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         mailboxes.set_password(t, domain, user, stored)
         t.commit()
     return codes.OK

@@ -14,7 +14,7 @@ STANDARDS   Vmail-SQL
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, names, passwords, transaction
+from vqmail.admin import foreign, mailboxes, names, passwords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -34,7 +34,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         raise codes.GiveUp("usage: VE-popbox add DOMAIN USER")
     domain = mailboxes.real_domain(names.domain(words[1]))
     caller.check(domain)
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         odd = mailboxes.add(t, domain, words[2], passwords.LOCKED)
         t.commit()
     foreign.warn("VE-popbox", odd)

@@ -15,7 +15,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import command, domains, foreign, names, transaction
+from vqmail.admin import domains, foreign, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -36,7 +36,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     there = domains.names()
     if alias in there and domain not in there:
         alias, domain = domain, alias
-    with transaction.Transaction() as t:
+    with caller.change_anything("add a domain") as t:
         domains.add_alias(t, alias, domain)
         t.commit()
     return codes.OK

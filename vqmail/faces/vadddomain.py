@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -48,7 +48,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     if domain in domains.names():               # before anybody types a password
         raise transaction.Already("%s is there already" % names.shown(domain))
     stored, random = foreign.secret(rest[1:], length, newdomain.POSTMASTER + b"@" + domain)
-    with transaction.Transaction() as t:
+    with caller.change_anything("add a domain") as t:
         newdomain.add(t, domain, _owner(given), {b"uids": b"owner"}, password_hash=stored)
         if "q" in given:
             domains.set_options(t, domain, {b"quota": given["q"]}, b"*")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -50,7 +50,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         stored = passwords.LOCKED
     else:
         stored, random = foreign.secret(rest[1:], length, rest[0])
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         odd = mailboxes.add(t, domain, user, stored, real_name=given.get("c", b""), quota=given.get("q", b""))
         t.commit()
     foreign.warn("vadduser", odd)

@@ -23,7 +23,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, command, foreign, mailboxes, names, transaction
+from vqmail.admin import aliases, command, foreign, mailboxes, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -50,7 +50,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
                 command.say(b"%s@%s -> %s" % (each, domain, target))
         return codes.OK
     name = aliases.name_of(local, wildcard=local.endswith(b"-default"))
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         if "i" in given:
             odd = aliases.add(t, domain, name, [given["i"].removeprefix(b"&")])
         else:

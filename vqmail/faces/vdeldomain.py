@@ -17,7 +17,7 @@ STANDARDS   vpopmail 5.4
 import time
 
 from vqmail import codes
-from vqmail.admin import command, domains, foreign, names, transaction
+from vqmail.admin import domains, foreign, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -35,7 +35,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     _, rest = foreign.words(argv, "vf", 1, 1)
     caller.must_be_master("delete a domain")
     domain = names.domain(rest[0])
-    with transaction.Transaction() as t:
+    with caller.change_anything("delete a domain") as t:
         if domains.names().get(domain):
             domains.remove_alias(t, domain)
         else:

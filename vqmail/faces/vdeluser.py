@@ -15,7 +15,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, transaction
+from vqmail.admin import foreign, usertrash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -33,8 +33,8 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     _, rest = foreign.words(argv, "v", 1, 1)
     user, domain = foreign.address(rest[0])
     caller.check(domain)
-    with transaction.Transaction() as t:
-        odd = mailboxes.delete(t, domain, user)
+    with caller.change(domain) as t:
+        odd = usertrash.delete(t, domain, user)
         t.commit()
     foreign.warn("vdeluser", odd)
     return codes.OK

@@ -14,7 +14,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, names, transaction
+from vqmail.admin import domains, foreign, mailboxes, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -32,7 +32,8 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     _, rest = foreign.words(argv, "v", 1, 1)
     domain = mailboxes.real_domain(names.domain(rest[0]))
     caller.check(domain)
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
+        domains.require(t, domain)
         t.compile(domain)
         t.commit()
     return codes.OK

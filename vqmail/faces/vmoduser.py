@@ -22,7 +22,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, names, passwords, transaction
+from vqmail.admin import foreign, mailboxes, names, passwords, transaction
 
 FLAGS = {"p": b"login", "i": b"login", "s": b"send", "r": b"send", "b": b"receive"}
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -51,19 +51,10 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
             raise codes.GiveUp("-c, -e and -C are for one user")
         users = []
     caller.check(domain)
-    users = users or mailboxes.names(domain)
     stored = _hash(given)
-    changed = False
-    with transaction.Transaction() as t:
-        for each in users:
-            for step in _steps(t, domain, each, given, stored):
-                try:
-                    step()
-                    changed = True
-                except transaction.Already:     # the others may not have it
-                    continue
-        if not changed:
-            raise transaction.Already("it is so already; nothing was changed")
+    with caller.change(domain) as t:
+        transaction.do_all(step for each in users or mailboxes.names(domain)
+                           for step in _steps(t, domain, each, given, stored))
         t.commit()
     return codes.OK
 

@@ -17,7 +17,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, passwords, transaction
+from vqmail.admin import command, foreign, mailboxes, passwords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -43,7 +43,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         stored = rest[1]
     else:
         stored, random = foreign.secret(rest[1:], length, rest[0])
-    with transaction.Transaction() as t:
+    with caller.change(domain) as t:
         mailboxes.set_password(t, domain, user, stored)
         t.commit()
     if random:

@@ -13,6 +13,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
+from vqmail.admin import command
 from vqmail.store import resolver
 
 TYPE_CHECKING = False
@@ -24,6 +25,9 @@ NOT_THERE = 1
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Look it up as vq-smtpd does."""
+    if argv[1:] == [b"--help"]:
+        command.say((__doc__ or "").rstrip())
+        return codes.OK
     if len(argv) != 2 or b"@" not in argv[1]:
         raise codes.GiveUp("usage: vrcptcheck USER@DOMAIN")
     asked = resolver.Resolver()

@@ -14,8 +14,10 @@ RUNS AS     root; the owner of a domain, by `vq-service admin`
 STANDARDS   vpopmail 5.4
 """
 
+import functools
+
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, names, transaction
+from vqmail.admin import foreign, mailboxes, names, transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,28 +27,21 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Set a quota."""
     _, rest = foreign.words(argv, "v", 2, 2)
+    users: list[bytes] = []
     if b"@" in rest[0]:
         user, domain = foreign.address(rest[0])
         users = [user]
     else:
         domain = mailboxes.real_domain(names.domain(rest[0]))
-        users = mailboxes.names(domain)
     caller.check(domain)
-    changed = 0
-    with transaction.Transaction() as t:
-        for each in users:
-            try:
-                mailboxes.set_option(t, domain, each, b"quota", rest[1])
-                changed += 1
-            except transaction.Already:         # the others may not have it
-                continue
-        if not changed:
-            raise transaction.Already("it is so already; nothing was changed")
+    with caller.change(domain) as t:
+        transaction.do_all(functools.partial(mailboxes.set_option, t, domain, each, b"quota", rest[1])
+                           for each in users or mailboxes.names(domain))
         t.commit()
     return codes.OK

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Do it, here or by the service."""
-    return command.run(serve, argv, env)
+    return foreign.run(__doc__ or "", serve, argv, env)
 
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
@@ -40,11 +40,12 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     given, rest = foreign.words(argv, "anpugcdqQDlCv", 1, 1)
     if "D" in given:
         domain = mailboxes.real_domain(names.domain(rest[0]))
+        caller.check(domain)
         users = mailboxes.names(domain)
     else:
         user, domain = foreign.address(rest[0])
+        caller.check(domain)
         users = [user]
-    caller.check(domain)
     for number, each in enumerate(users):
         if number:
             command.say(b"")

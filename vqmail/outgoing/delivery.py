@@ -23,6 +23,8 @@ from vqmail.unix import log, tls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vqmail.outgoing import mx
 
 ANSWERS = 3                     # times timeoutremote, that all answers of all hosts may take together
@@ -31,15 +33,16 @@ CONTROLS = bytes([*range(32), 127])
 
 
 def deliver(host: bytes, sender: bytes, recipients: "list[bytes]", number: int, names: "mx.Names", links: kept.Kept,
-            helo: bytes = b"", *, relay: bool = False) -> bytes:
+            helo: bytes = b"", *, relay: bool = False, routes: "Callable[[], route.Tables]" = route.Tables) -> bytes:
     """Send the message open as `number`; what vq-remote says then on its descriptor 1.
 
     `helo` is said instead of control/helohost.  A `relay` is a host to send by, whoever its MX are.
+    `routes` gives the tables of routes as they are now.
     """
     if not all(_can_be_said(each) for each in (sender, *recipients)):
         return remotereport.encode([], reports.BAD_ADDRESS)
     try:
-        found = route.find(host, sender, relay=relay)
+        found = routes().find(host, sender, relay=relay)
         targets = names.targets(found)
         verdict = _Delivery(found, sender, recipients, message.Message(number), links, helo).run(targets)
     except codes.Failure as failure:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MAY, VERIFY, SMTPS = "may", "verify", "smtps"
 SMTPS_PORT = 465
 OTHERS = 0o004
+FILES = (b"authsenders", b"smtproutes", b"outgoingip", b"tlshosts")       # what Tables are made of
 
 
 class Route(Record):
@@ -57,21 +58,36 @@ class Route(Record):
         return self.prove or _is_in(name, self.proved)
 
 
-def find(host: bytes, sender: bytes, *, relay: bool = False) -> Route:
-    """Where mail from `sender` for `host` goes; a `relay` itself, not its MX, unless a route leads elsewhere.
+class Tables:
+    """What the files say now.  TryLater if one cannot be read, or must not be guessed."""
 
-    TryLater if a file cannot be read, or must not be guessed.
-    """
-    senders, hosts = smtproutes.sender_keys(sender), smtproutes.host_keys(host)
-    via = (_first(b"authsenders", smtproutes.split_sender, smtproutes.authenticated_relay, senders)
-           or _first(b"smtproutes", smtproutes.split_route, smtproutes.relay, hosts)
-           or smtproutes.Relay(b"", smtproutes.SMTP, b"", b""))
-    to = via.host or (b"[%s]" % hosts[0] if ip.pack(hosts[0]) is not None else hosts[0])
-    proved = _tls_hosts()
-    prove = _is_in(host, proved) or _is_in(to, proved)
-    tls = SMTPS if via.port == SMTPS_PORT else VERIFY if prove else MAY
-    direct = relay or bool(via.host) or ip.literal(to) is not None
-    return Route(to, via.port, direct, via.user, via.password, _sources(sender), tls, prove, proved)
+    def __init__(self) -> None:
+        self._senders = _table(b"authsenders", smtproutes.split_sender)
+        self._routes = _table(b"smtproutes", smtproutes.split_route)
+        self._addresses = _addresses()
+        self._proved = frozenset(_table(b"tlshosts", _tls_line))
+
+    def find(self, host: bytes, sender: bytes, *, relay: bool = False) -> Route:
+        """Where mail from `sender` for `host` goes; a `relay` itself, not its MX, unless a route leads elsewhere.
+
+        TryLater if a line of authsenders makes no sense.
+        """
+        hosts = smtproutes.host_keys(host)
+        via = (_first(b"authsenders", self._senders, smtproutes.authenticated_relay, smtproutes.sender_keys(sender))
+               or _first(b"smtproutes", self._routes, smtproutes.relay, hosts)
+               or smtproutes.Relay(b"", smtproutes.SMTP, b"", b""))
+        to = via.host or (b"[%s]" % hosts[0] if ip.pack(hosts[0]) is not None else hosts[0])
+        prove = _is_in(host, self._proved) or _is_in(to, self._proved)
+        tls = SMTPS if via.port == SMTPS_PORT else VERIFY if prove else MAY
+        direct = relay or bool(via.host) or ip.literal(to) is not None
+        return Route(to, via.port, direct, via.user, via.password, self._sources(sender), tls, prove, self._proved)
+
+    def _sources(self, sender: bytes) -> "tuple[bytes, bytes]":
+        """Our (IPv4, IPv6) address for mail of `sender`, each from the most specific line that has one."""
+        keys = smtproutes.host_keys(sender.rpartition(b"@")[2] if b"@" in sender else b"")
+        four, six = (next((self._addresses[key, size] for key in keys if (key, size) in self._addresses), b"")
+                     for size in (4, 16))
+        return four, six
 
 
 def check() -> None:
@@ -96,35 +112,28 @@ def check() -> None:
         return                                  # absent, or said above
 
 
-def _first(name: bytes, split: "Callable[[bytes], tuple[bytes, bytes]]", parse: "Callable[[bytes], smtproutes.Relay]",
+def _table(name: bytes, split: "Callable[[bytes], tuple[bytes, bytes]]") -> "dict[bytes, tuple[int, bytes]]":
+    """(number, value) of the lines of control/`name` by their keys; of two lines with one key the last one counts."""
+    return {key: (number, value) for number, key, value in _lines(name, split)}
+
+
+def _first(name: bytes, table: "dict[bytes, tuple[int, bytes]]", parse: "Callable[[bytes], smtproutes.Relay]",
            keys: "list[bytes]") -> "smtproutes.Relay | None":
-    """What control/`name` says for the first of `keys` that is there; of two lines with one key the last one counts."""
-    found = {}
-    for number, key, value in _lines(name, split):
-        if key in keys:
+    """What the `table` of control/`name` says for the first of `keys` that is there and makes sense."""
+    for key in keys:
+        if key in table:
+            number, value = table[key]
             try:
-                found[key] = parse(value)
+                return parse(value)
             except ValueError as error:
                 _pass_over(name, number, error)
-    return next((found[key] for key in keys if key in found), None)
+    return None
 
 
-def _sources(sender: bytes) -> "tuple[bytes, bytes]":
-    """Our (IPv4, IPv6) address for mail of `sender`, each from the most specific line that has one."""
-    domain = sender.rpartition(b"@")[2] if b"@" in sender else b""
-    best = {4: b"", 16: b""}
-    ranks = {key: number for number, key in enumerate(smtproutes.host_keys(domain))}
-    taken = {4: len(ranks), 16: len(ranks)}
-    for _, key, packed in _lines(b"outgoingip", smtproutes.split_address):
-        size = len(packed)
-        if ranks.get(key, len(ranks) + 1) <= taken[size]:
-            taken[size] = ranks[key]
-            best[size] = ip.text(packed) if any(packed) else b""
-    return best[4], best[16]
-
-
-def _tls_hosts() -> "frozenset[bytes]":
-    return frozenset(key for _, key, _ in _lines(b"tlshosts", _tls_line))
+def _addresses() -> "dict[tuple[bytes, int], bytes]":
+    """What outgoingip says for a key and a size of addresses, 4 or 16 bytes; b"" for any of ours."""
+    found = {(key, len(packed)): packed for _, key, packed in _lines(b"outgoingip", smtproutes.split_address)}
+    return {key: ip.text(packed) if any(packed) else b"" for key, packed in found.items()}
 
 
 def _is_in(host: bytes, names: "frozenset[bytes]") -> bool:

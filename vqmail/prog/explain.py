@@ -1,6 +1,7 @@
 """vq-explain: what happens to mail for an address, and which file decides so.
 
 SYNOPSIS    vq-explain [--json] ADDRESS...
+            vq-explain --help
 
 WRITES      1   each decision on its way with the file, and the line, that made it; the end; what vq-smtpd says to a
                 stranger who sends to it; who it is that logs in with that name
@@ -34,17 +35,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-USAGE = "usage: vq-explain [--json] ADDRESS..."
+USAGE = "usage: vq-explain [--json] ADDRESS...; vq-explain --help"
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Explain each address."""
-    addresses = [each for each in argv[1:] if each != b"--json"]
-    if not addresses or any(each[:2] == b"--" for each in addresses):
+    addresses = [each for each in argv[1:] if each != b"--json"]       # one may begin with a hyphen: not for docopt
+    for_help = addresses == [b"--help"]
+    if not for_help and (not addresses or any(each[:2] == b"--" for each in addresses)):
         raise codes.GiveUp(USAGE)
     asked = resolver.Resolver()
     worst = codes.OK
     try:
+        if for_help:
+            fd.write_all(1, (__doc__ or USAGE).encode())
+            return codes.OK
         for each in addresses:
             found = explanation.explain(each, asked)
             smtp, login = _smtp(each, asked), explanation.login(each)

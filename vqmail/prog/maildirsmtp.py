@@ -95,7 +95,7 @@ class _Round:
             except FileNotFoundError:           # somebody else took it
                 continue
             try:
-                done = self._send(number, messages.unique_id(index))
+                done = self._send(number, messages.name(index))
             finally:
                 calls.close(number)
             if not done:

@@ -31,7 +31,7 @@ STANDARDS   qmail-newu(8), assign(5)
 """
 
 from vqmail import codes
-from vqmail.store import compiled, journal, loginaliases, virtual
+from vqmail.store import compiled, journal, loginaliases, virtual, virtualcompile
 from vqmail.unix import calls, fd, log
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ def _compile_domain(directory: bytes, domain: bytes) -> bool:
     try:
         if not virtual.usable_domain(domain):
             return not _is_there(text) or _complain(directory, "no domain is called so; domains are in lower case")
-        virtual.compile_domain(domain)
+        virtualcompile.compile_domain(domain)
         loginaliases.compile_domain(domain)
     except (FileNotFoundError, NotADirectoryError) as error:    # a plain file, lost+found, a domain of another kind
         if _is_there(text):
@@ -116,7 +116,7 @@ def _compile_domain(directory: bytes, domain: bytes) -> bool:
             return _complain(text, "no such file, but users.cdb beside it; remove that too, or put the text back")
     except OSError as error:
         return _complain(text, "%s (its compiled users are as they were)" % error.strerror)
-    except virtual.Broken as broken:
+    except virtualcompile.Broken as broken:
         return _complain(broken.path, "%s (its compiled users are as they were)" % broken)
     except (ValueError, codes.Failure) as error:
         return _complain(text, "%s (its compiled users are as they were)" % error)

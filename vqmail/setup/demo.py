@@ -210,7 +210,8 @@ def _place() -> "tuple[pathlib.Path, int, int]":
 def main(arguments: "list[str]") -> int:
     """Demonstrate; the exit code."""
     instance = Instance(*_place())
-    signal.signal(signal.SIGTERM, _interrupt)   # whatever ends us, what we started ends with us
+    for each in (signal.SIGTERM, signal.SIGINT):  # INT too: a shell that starts us in the background ignores it for us
+        signal.signal(each, _interrupt)         # whatever ends us, what we started ends with us
     try:
         instance.make()
         instance.start()

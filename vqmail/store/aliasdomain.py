@@ -19,15 +19,20 @@ ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 def real(domain: bytes) -> bytes:
     """The domain whose users `domain`, in lower case, has: mostly its own.  Stale, or TryLater on trouble."""
-    target = _link(domain)
-    if not target or b"/" in target:
+    target = other(domain)
+    if not target:
         return domain
     if not virtual.usable_domain(target):
         raise codes.TryLater("%s is a link to %s, which cannot be a domain's name" % (_path(domain), _shown(target)))
-    further = _link(target)
-    if further and b"/" not in further:
+    if other(target):
         raise codes.TryLater("%s is a link to a link; make it one to the domain itself" % _path(domain))
     return target
+
+
+def other(domain: bytes) -> bytes:
+    """What `domain` is another name of, whatever that is; b"" if of nothing.  Stale, or TryLater on trouble."""
+    target = _link(domain)
+    return b"" if b"/" in target else target
 
 
 def _link(domain: bytes) -> bytes:

@@ -14,7 +14,7 @@ import stat
 
 from vqmail import codes, vqhome
 from vqmail.formats import journal
-from vqmail.store import compiled, domaintext, loginaliases, sender, virtual
+from vqmail.store import compiled, domaintext, loginaliases, sender, virtual, virtualcompile
 from vqmail.unix import beneath, calls, durable, fd, lock, log
 
 TYPE_CHECKING = False
@@ -285,11 +285,13 @@ def _compile(domain: "bytes | None") -> "list[str]":
         if domain is None:
             compiled.compile_more_hosts()
         elif domain:
-            virtual.compile_domain(domain)
+            virtualcompile.compile_domain(domain)
             loginaliases.compile_domain(domain)
             loginaliases.compile_all()
         else:
             compiled.compile_assign()
+    except virtualcompile.Broken as broken:
+        return ["%s is written but not compiled: %s: %s" % (_shown(domain or b""), _shown(broken.path), broken)]
     except (ValueError, codes.Failure) as error:
         return ["%s is written but not compiled: %s" % (_shown(domain or b"users/assign"), error)]
     except OSError as error:

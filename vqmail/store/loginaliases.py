@@ -12,7 +12,7 @@ import errno
 
 from vqmail import codes, vqhome
 from vqmail.formats import logins
-from vqmail.store import cdb, domaintext, virtual
+from vqmail.store import cdb, domaintext, virtual, virtualcompile
 from vqmail.unix import calls, log
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ def real(name: bytes, user: bytes, domain: bytes) -> "tuple[bytes, bytes]":
 
 
 def compile_all() -> bool:
-    """Compile users/logins if it changed; whether it did.  OSError; virtual.Broken names file, line and remedy."""
+    """Compile users/logins if it changed; whether it did.  OSError; virtualcompile.Broken says what is wrong."""
     try:
         number = calls.open(TEXT, domaintext.READING)
     except FileNotFoundError:
@@ -50,7 +50,7 @@ def compile_all() -> bool:
 
 
 def compile_domain(domain: bytes) -> bool:
-    """Compile the old names of `domain` if they changed; whether they did.  OSError; virtual.Broken.
+    """Compile the old names of `domain` if they changed; whether they did.  OSError; virtualcompile.Broken.
 
     The directory may belong to the domain's owner, and we may be root: no link is followed in it.
     """
@@ -79,7 +79,7 @@ def _compile(number: int, text: bytes, path: bytes, *, whole: bool) -> bool:
     try:
         cdb.make(path, _records(mark, number, whole=whole), 0o644)
     except ValueError as error:
-        raise virtual.Broken(text, error) from None
+        raise virtualcompile.Broken(text, error) from None
     return True
 
 

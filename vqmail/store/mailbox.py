@@ -42,6 +42,10 @@ class Mailbox:
         self._gone: set[int] = set()
         self.count = len(self._files)
 
+    def name(self, index: int) -> bytes:
+        """The part of the message's file name that stays, for a log."""
+        return _name(self._files[index])
+
     def unique_ids(self) -> "list[bytes]":
         """What UIDL says of each message.  codes.TryLater."""
         if self._ids is None:

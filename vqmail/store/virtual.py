@@ -21,7 +21,6 @@ from vqmail.unix import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 ETC = b"/etc"
@@ -56,14 +55,6 @@ class User(Record):
 
 class Stale(codes.TryLater):
     """The compiled file is older than the text, or out of our reach, and the text is not for us to read."""
-
-
-class Broken(ValueError):
-    """A text of a domain cannot be compiled.  `path` is the file; the words name the line and the remedy."""
-
-    def __init__(self, path: bytes, why: object) -> None:
-        ValueError.__init__(self, str(why))
-        self.path = path
 
 
 def root() -> bytes:
@@ -242,77 +233,6 @@ def home_directory(domain: bytes, user: User) -> bytes:
     return directory + b"/" + user.home.strip(b"/")
 
 
-def compile_domain(domain: bytes) -> bool:
-    """Compile the users of `domain` if a text of it changed; whether one did.
-
-    Broken, with file, line and remedy, if a line is; the compiled files stay what they were.
-
-    The directory may belong to the domain's owner, and we may be root: no link is followed in it.
-    """
-    directory = domain_directory(domain)
-    etc = calls.open(directory + ETC, calls.O_RDONLY | calls.O_DIRECTORY | calls.O_NOFOLLOW | calls.O_CLOEXEC)
-    number = further = -1
-    try:
-        number = calls.open(TEXT.removeprefix(ETC + b"/"), domaintext.READING | calls.O_NOFOLLOW, dir_fd=etc)
-        text = domaintext.at_rest(number)
-        try:
-            further = calls.open(OPTIONS.removeprefix(ETC + b"/"), domaintext.READING | calls.O_NOFOLLOW, dir_fd=etc)
-        except FileNotFoundError:               # most domains have none
-            pass
-        except OSError as error:
-            raise Broken(directory + OPTIONS, error.strerror) from None
-        more = domaintext.at_rest(further) if further >= 0 else None
-        inside = b"/proc/self/fd/%d" % etc
-        users_cdb, hashes_cdb = (inside + each.removeprefix(ETC) for each in (USERS, HASHES))
-        of_both, of_text = domaintext.mark(text, more), domaintext.mark(text)
-        if _made_of(users_cdb) == of_both and _made_of(hashes_cdb) == of_text:
-            return False
-        chosen = _options(directory, further)
-        owner_of_text = (text.st_uid, text.st_gid)
-        if _made_of(hashes_cdb) != of_text:
-            cdb.make(hashes_cdb, _hashes(of_text, _entries(directory, number)), 0o600, owner_of_text)
-        cdb.make(users_cdb, _homes(of_both, _entries(directory, number), chosen), 0o644, owner_of_text)
-    finally:
-        for each in (etc, number, further):
-            if each >= 0:
-                calls.close(each)
-    return True
-
-
-def _entries(directory: bytes, number: int) -> "Iterator[passwd.Entry]":
-    try:
-        yield from passwd.entries(domaintext.lines(number), max(control.number(b"minuid"), 1))
-    except ValueError as error:
-        raise Broken(directory + TEXT, error) from None
-
-
-def _options(directory: bytes, number: int) -> "dict[bytes, dict[bytes, bytes]]":
-    try:
-        return options.parse(domaintext.lines(number)) if number >= 0 else {}
-    except ValueError as error:
-        raise Broken(directory + OPTIONS, error) from None
-
-
-def _hashes(identity: bytes, entries: "Iterable[passwd.Entry]") -> "Iterator[tuple[bytes, bytes]]":
-    yield b"", identity
-    for each in entries:
-        yield each.name, each.password
-
-
-def _homes(identity: bytes, entries: "Iterable[passwd.Entry]",
-           chosen: "dict[bytes, dict[bytes, bytes]]") -> "Iterator[tuple[bytes, bytes]]":
-    yield b"", identity
-    of_domain = options.line(options.DOMAIN, chosen.get(options.DOMAIN, {})).partition(b":")[2]
-    if of_domain:
-        yield options.DOMAIN, of_domain
-    for each in entries:
-        quota, suspended, dotqmail = domainsettings.of_user(chosen, each.name)
-        allowed = b"\0".join((quota, b",".join(sorted(suspended)), dotqmail if dotqmail != b"no" else b"",
-                               domainsettings.moved(chosen, each.name)))
-        # most users have no options; what then ends the record says nothing
-        yield each.name, (b"%d\0%d\0%s\0" % (each.uid, each.gid, each.home) + allowed).rstrip(b"\0")
-
-
 def _compiled(directory: bytes, kind: bytes, texts: "tuple[bytes, ...]", *,
               any_age: bool = False) -> "cdb.Reader | None":
     """The compiled file, open, if it is of the texts that are there now; or be it of `any_age`."""
@@ -372,13 +292,6 @@ def _in_text(directory: bytes, names: "list[bytes]") -> "dict[bytes, passwd.Entr
 
 def _stale(path: bytes) -> Stale:
     return Stale("%s changed since vq-newu compiled it: run vq-newu" % _shown(path))
-
-
-def _made_of(path: bytes) -> "bytes | None":
-    try:
-        return cdb.find(path, b"")
-    except (OSError, ValueError):
-        return None
 
 
 def _shown(text: bytes) -> str:

@@ -6,7 +6,8 @@ program to run instead, as qmail-rspawn would: that one is executed, and knows o
 
 from vqmail import codes
 from vqmail.formats import job
-from vqmail.outgoing import delivery, kept, mx
+from vqmail.outgoing import delivery, kept, mx, route
+from vqmail.store import current
 from vqmail.unix import calls, child, fd, log, sockets, timed
 
 TYPE_CHECKING = False
@@ -26,12 +27,13 @@ def serve(sock: "socket") -> None:
     _let_go_of_channel()
     names = mx.Names()
     connections = kept.Kept(IDLE, USES)
+    routes = current.Current(route.Tables, route.FILES)
     for left in range(JOBS - 1, -1, -1):
         try:
             packet, descriptors = _next(sock, connections)
             if not packet:
                 break
-            code = _send(packet, descriptors, names, connections)
+            code = _send(packet, descriptors, names, connections, routes)
             sockets.send(sock, b"%d" % code if left else b"%d last" % code)
         except OSError:
             break                               # whoever asked is gone
@@ -55,13 +57,15 @@ def _next(sock: "socket", connections: kept.Kept) -> "tuple[bytes, list[int]]":
     return sockets.receive(sock)
 
 
-def _send(packet: bytes, descriptors: "list[int]", names: mx.Names, connections: kept.Kept) -> int:
+def _send(packet: bytes, descriptors: "list[int]", names: mx.Names, connections: kept.Kept,
+          routes: current.Current) -> int:
     message, report = descriptors
     try:
         argv, env, _ = job.decode(packet)
         if PROGRAM in env:
             return _run([env[PROGRAM], *argv[1:]], env, message, report)
-        fd.write_all(report, delivery.deliver(argv[1], argv[2], argv[3:], message, names, connections))
+        fd.write_all(report, delivery.deliver(argv[1], argv[2], argv[3:], message, names, connections,
+                                               routes=routes.get))
     except Exception as bug:  # noqa: BLE001  the message waits, and the next one may fare better
         log.line(b"vq-rspawn", "%s: %s" % (type(bug).__name__, bug))
         return codes.TEMPORARY

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from vqmail import codes
-from vqmail.admin import aliases, mailboxes, tables, transaction
+from vqmail.admin import aliases, mailboxes, tables, transaction, usertrash
 from vqmail.store import compiled, sender, users
 from vqmail.store import journal as changes
 
@@ -402,7 +402,7 @@ def test_a_mailbox_that_goes_leaves_no_copy_to_nobody(site: Site) -> None:
     site.do(aliases.add, b"bob", [b"x@x.test", b"bob"])
     site.do(aliases.add, b"info", [b"ann"])
 
-    assert site.do(mailboxes.delete, b"bob") == ["mail for bob@d.test goes on to where the alias of that name says"]
+    assert site.do(usertrash.delete, b"bob") == ["mail for bob@d.test goes on to where the alias of that name says"]
     assert site.text("bob") == "&x@x.test\n"
 
 

@@ -7,9 +7,9 @@ import stat
 import pytest
 
 from vqmail import codes
-from vqmail.admin import mailboxes, transaction, uids
+from vqmail.admin import mailboxes, transaction, uids, usertrash
 from vqmail.formats import lines
-from vqmail.store import compiled, lastlogin, sender, users, virtual
+from vqmail.store import compiled, lastlogin, sender, users, virtual, virtualcompile
 from vqmail.store import journal as changes
 
 ME, MINE = os.getuid() or 45001, os.getgid() or 45001
@@ -87,8 +87,8 @@ def test_a_new_user_is_there_at_once_with_home_and_maildir_and_a_uid_of_his_own(
 def test_uids_are_given_once(site: Site) -> None:
     for name in (b"one", b"two"):
         site.do(mailboxes.add, name, b"*")
-    site.do(mailboxes.delete, b"two")
-    site.do(mailboxes.purge)
+    site.do(usertrash.delete, b"two")
+    site.do(usertrash.purge)
     site.do(mailboxes.add, b"three", b"*")
 
     assert [virtual.find(D, each).uid for each in (b"one", b"three")] == [ME + 8, ME + 10]
@@ -131,7 +131,7 @@ def test_what_is_done_already_changes_nothing(site: Site) -> None:
     before = {each: each.read_bytes() for each in site.path.rglob("*") if each.is_file()}
     for change in ((mailboxes.add, b"BOB", b"*"), (mailboxes.suspend, b"bob", frozenset([b"login"])),
                    (mailboxes.resume, b"ann", frozenset([b"login"])), (mailboxes.set_password, b"bob", b"$6$bob"),
-                   (mailboxes.set_option, b"bob", b"quota", b""), (mailboxes.purge,)):
+                   (mailboxes.set_option, b"bob", b"quota", b""), (usertrash.purge,)):
         with pytest.raises(transaction.Already):
             site.do(*change)
 
@@ -139,7 +139,7 @@ def test_what_is_done_already_changes_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize("change", [
-    (mailboxes.delete, b"bob"), (mailboxes.restore, b"bob"), (mailboxes.rename, b"bob", b"rob"), (mailboxes.set_password, b"bob", b"*"),
+    (usertrash.delete, b"bob"), (usertrash.restore, b"bob"), (mailboxes.rename, b"bob", b"rob"), (mailboxes.set_password, b"bob", b"*"),
     (mailboxes.suspend, b"bob", frozenset([b"login"])), (mailboxes.set_option, b"bob", b"quota", b"5M")])
 def test_who_is_not_there_cannot_be_changed(site: Site, change: "tuple[object, ...]") -> None:
     with pytest.raises(codes.GiveUp, match="there is no bob@a.test"):
@@ -161,9 +161,9 @@ def test_no_domain_no_users(site: Site) -> None:
 def test_a_limit_is_a_limit(site: Site) -> None:
     site.options("@:mailboxes=2\n")
     site.do(mailboxes.add, b"bob", b"*")
-    site.do(mailboxes.delete, b"ann")
+    site.do(usertrash.delete, b"ann")
     site.do(mailboxes.add, b"carl", b"*")
-    for change in (mailboxes.add, b"dora", b"*"), (mailboxes.restore, b"ann"):
+    for change in (mailboxes.add, b"dora", b"*"), (usertrash.restore, b"ann"):
         with pytest.raises(codes.GiveUp, match="a.test has 2 mailboxes and may have 2"):
             site.do(*change)
 
@@ -172,7 +172,7 @@ def test_a_limit_is_a_limit(site: Site) -> None:
 def test_deleted_and_restored_everything_is_as_before(site: Site) -> None:
     site.options("# ours\nann:quota=7M:suspended=send\n@:warn=50\n")
     line = ODD.format(uid=ME, gid=MINE)
-    site.do(mailboxes.delete, b"Ann")
+    site.do(usertrash.delete, b"Ann")
     trash = next((site.d / ".trash").iterdir())
 
     assert virtual.find(D, b"ann") is None
@@ -180,11 +180,11 @@ def test_deleted_and_restored_everything_is_as_before(site: Site) -> None:
     assert (site.d / "etc/options").read_text() == "# ours\n@:warn=50\n"
     assert (stat.S_IMODE((site.d / ".trash").stat().st_mode), (site.d / ".trash").stat().st_uid) == (0o700, os.getuid())
     assert trash.name.endswith(".ann")
-    assert [name for name, _ in mailboxes.deleted(D)] == [b"ann"]
+    assert [name for name, _ in usertrash.deleted(D)] == [b"ann"]
     assert (trash / "home/Maildir/new/1").read_text() == "mail\n"
     assert stat.S_IMODE((trash / "passwd").stat().st_mode) == 0o600
 
-    site.do(mailboxes.restore, b"ann")
+    site.do(usertrash.restore, b"ann")
 
     assert site.passwd.read_text() == line
     assert (site.d / "etc/options").read_text() == "# ours\n@:warn=50\nann:quota=7M:suspended=send\n"
@@ -194,19 +194,19 @@ def test_deleted_and_restored_everything_is_as_before(site: Site) -> None:
 
 def test_the_one_deleted_last_comes_back(site: Site) -> None:
     for count in range(3):
-        site.do(mailboxes.delete, b"ann")
+        site.do(usertrash.delete, b"ann")
         if count < 2:
             home = site.d / "home/ann"
             home.mkdir()
             (home / "which").write_text(f"{count + 2}\n")
             site.passwd.write_text(ODD.format(uid=ME, gid=MINE))
-            virtual.compile_domain(D)
-    site.do(mailboxes.restore, b"ann")
+            virtualcompile.compile_domain(D)
+    site.do(usertrash.restore, b"ann")
 
     assert (site.d / "home/ann/which").read_text() == "3\n"
-    assert len(mailboxes.deleted(D)) == 2
-    assert site.do(mailboxes.purge, b"ann") == 2
-    assert mailboxes.deleted(D) == []
+    assert len(usertrash.deleted(D)) == 2
+    assert site.do(usertrash.purge, b"ann") == 2
+    assert usertrash.deleted(D) == []
 
 
 @pytest.mark.parametrize("home", ["etc", "home", "/", "/home", ".trash", "./etc", "home/ann/inner/..x/../../.."])
@@ -214,10 +214,10 @@ def test_what_is_not_only_the_users_stays(site: Site, home: str) -> None:
     if home in ("/", "home/ann/inner/..x/../../.."):
         site.passwd.write_text(ODD.format(uid=ME, gid=MINE).replace("home/ann/", home))
         with pytest.raises(codes.GiveUp, match="passwd: line 3: the home of Ann must be a directory below the domain's"):
-            site.do(mailboxes.delete, b"ann")
+            site.do(usertrash.delete, b"ann")
         return
     site.passwd.write_text(ODD.format(uid=ME, gid=MINE).replace("home/ann/", home))
-    odd = site.do(mailboxes.delete, b"ann")
+    odd = site.do(usertrash.delete, b"ann")
 
     assert ["not only this user's" in each for each in odd] == [True]
     assert (site.d / "etc/passwd").exists()
@@ -226,7 +226,7 @@ def test_what_is_not_only_the_users_stays(site: Site, home: str) -> None:
 
 def test_two_users_with_one_home(site: Site) -> None:
     site.passwd.write_text(ODD.format(uid=ME, gid=MINE) + f"bob:*:{ME}:{MINE}::home/ann/bob:\n")
-    odd = site.do(mailboxes.delete, b"ann")
+    odd = site.do(usertrash.delete, b"ann")
 
     assert ["not only this user's" in each for each in odd] == [True]
     assert (site.d / "home/ann").exists()
@@ -336,8 +336,8 @@ def test_the_last_login_goes_with_the_user(site: Site) -> None:
     found = mailboxes.info(D, b"anna")
 
     assert (found["last_login"], found["last_ip"]) == (1700000000, b"192.0.2.1")
-    site.do(mailboxes.delete, b"anna")
-    site.do(mailboxes.restore, b"anna")
+    site.do(usertrash.delete, b"anna")
+    site.do(usertrash.restore, b"anna")
     assert mailboxes.info(D, b"anna")["last_login"] == 1700000000
 
 
@@ -357,7 +357,7 @@ def test_a_forged_line_in_the_trash_makes_nobody(site: Site) -> None:
         (place / "home").mkdir(parents=True)
         (place / "passwd").write_text(line)
         with pytest.raises(codes.GiveUp, match=reason):
-            site.do(mailboxes.restore, b"bob")
+            site.do(usertrash.restore, b"bob")
 
     assert mailboxes.names(D) == [b"ann"]
 

@@ -49,7 +49,7 @@ def control(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
 
 
 def targets(table: "dict[tuple[str, str], object]", host: bytes = b"far.test") -> "list[tuple[bytes, bytes]]":
-    return [(each.address, each.name) for each in mx.Names(Dns(table)).targets(route.find(host, b"bob@here.test"))]
+    return [(each.address, each.name) for each in mx.Names(Dns(table)).targets(route.Tables().find(host, b"bob@here.test"))]
 
 
 def failure(table: "dict[tuple[str, str], object]", host: bytes = b"far.test") -> "tuple[type[codes.Failure], str]":
@@ -216,7 +216,7 @@ def test_absurd_numbers_of_mx_and_addresses_are_cut(control: pathlib.Path) -> No
     for number in range(1000):
         table[f"{number}.test", "A"] = [bytes([10, number >> 8, number & 255, last]) for last in range(200)]
     dns = Dns(table)
-    found = mx.Names(dns).targets(route.find(b"far.test", b""))
+    found = mx.Names(dns).targets(route.Tables().find(b"far.test", b""))
 
     assert (len(found), len(dns.asked)) == (50, 1 + 2 * 20)
     assert [each.name for each in found] == [b"0.test"] * 16 + [b"1.test"] * 16 + [b"2.test"] * 16 + [b"3.test"] * 2
@@ -228,7 +228,7 @@ def test_an_answer_is_kept_as_long_as_it_says_and_what_is_missing_a_minute(contr
     monkeypatch.setattr(mx.time, "monotonic", lambda: now)
     dns = Dns({("far.test", "A"): [four(10)]})
     names = mx.Names(dns)
-    far = route.find(b"far.test", b"")
+    far = route.Tables().find(b"far.test", b"")
     asked = []
     for now in (1000.0, 1059.0, 1061.0, 1299.0, 1301.0):
         dns.asked.clear()
@@ -244,8 +244,8 @@ def test_trouble_is_not_kept_nor_is_what_says_so(control: pathlib.Path) -> None:
     names = mx.Names(dns)
     for _ in range(2):
         with pytest.raises(codes.TryLater):
-            names.targets(route.find(b"far.test", b""))
-        names.targets(route.find(b"near.test", b""))
+            names.targets(route.Tables().find(b"far.test", b""))
+        names.targets(route.Tables().find(b"near.test", b""))
 
     assert dns.asked == [(b"far.test", b"MX"), (b"near.test", b"MX"), (b"near.test", b"AAAA"), (b"near.test", b"A")] * 2
 
@@ -254,7 +254,7 @@ def test_the_cache_does_not_grow_without_end(control: pathlib.Path) -> None:
     names = mx.Names(Dns({}))
     for number in range(3000):
         with pytest.raises(mx.codes.GiveUp):
-            names.targets(route.find(b"%d.test" % number, b""))
+            names.targets(route.Tables().find(b"%d.test" % number, b""))
 
     assert len(names._cache) <= 1000
 
@@ -274,7 +274,7 @@ def test_all_lookups_of_a_host_have_one_deadline(control: pathlib.Path, monkeypa
 
     dns = Slow({("far.test", "MX"): [(number, b"%d.test" % number) for number in range(20)]})
     with pytest.raises(codes.TryLater):
-        mx.Names(dns).targets(route.find(b"far.test", b""))
+        mx.Names(dns).targets(route.Tables().find(b"far.test", b""))
 
     assert now == 1030.0
 

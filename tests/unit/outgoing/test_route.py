@@ -21,7 +21,7 @@ def shown(found: route.Route) -> "tuple[bytes, int, bool]":
 
 
 def test_without_control_files_it_is_the_mx_of_the_host_and_nothing_else(control: pathlib.Path) -> None:
-    found = route.find(b"Far.Test", b"bob@here.test")
+    found = route.Tables().find(b"Far.Test", b"bob@here.test")
 
     assert shown(found) == (b"far.test", 25, False)
     assert (found.user, found.password, found.sources, found.tls) == (b"", b"", (b"", b""), route.MAY)
@@ -56,14 +56,14 @@ TWICE.test:second.test
 def test_the_most_specific_route_counts(control: pathlib.Path, host: bytes, expected: "tuple[bytes, int, bool]") -> None:
     (control / "smtproutes").write_text(ROUTES)
 
-    assert shown(route.find(host, b"bob@here.test")) == expected
+    assert shown(route.Tables().find(host, b"bob@here.test")) == expected
 
 
 @pytest.mark.parametrize(("host", "expected"), [
     (b"[1.2.3.4]", b"[1.2.3.4]"), (b"[IPv6:::1]", b"[ipv6:::1]"), (b"1.2.3.4", b"[1.2.3.4]"),
 ])
 def test_an_address_of_a_recipient_keeps_brackets_and_has_no_mx(control: pathlib.Path, host: bytes, expected: bytes) -> None:
-    assert shown(route.find(host, b"bob@here.test")) == (expected, 25, True)
+    assert shown(route.Tables().find(host, b"bob@here.test")) == (expected, 25, True)
 
 
 SENDERS = """\
@@ -84,7 +84,7 @@ def test_a_sender_with_a_relay_of_his_own_wins_over_the_route_of_the_host(
         control: pathlib.Path, sender: bytes, expected: "tuple[bytes, int, bool]", login: "tuple[bytes, bytes]") -> None:
     (control / "smtproutes").write_text("far.test:routed.test\n")
     (control / "authsenders").write_text(SENDERS)
-    found = route.find(b"far.test", sender)
+    found = route.Tables().find(b"far.test", sender)
 
     assert shown(found) == expected
     assert (found.user, found.password) == login
@@ -94,13 +94,13 @@ def test_a_sender_with_a_relay_of_his_own_wins_over_the_route_of_the_host(
 def test_a_sender_of_nothing_is_everybody_bounces_too(control: pathlib.Path) -> None:
     (control / "authsenders").write_text(":relay.test|me|pw\n")
 
-    assert route.find(b"far.test", b"").user == b"me"
-    assert route.find(b"far.test", b"bob@here.test").user == b"me"
+    assert route.Tables().find(b"far.test", b"").user == b"me"
+    assert route.Tables().find(b"far.test", b"bob@here.test").user == b"me"
 
 
 def test_a_route_has_a_password_too(control: pathlib.Path) -> None:
     (control / "smtproutes").write_text(":relay.test:465|me|P|W\n")
-    found = route.find(b"far.test", b"bob@here.test")
+    found = route.Tables().find(b"far.test", b"bob@here.test")
 
     assert (found.user, found.password, found.tls) == (b"me", b"P|W", route.SMTPS)
 
@@ -117,23 +117,23 @@ def test_a_domain_sends_from_its_own_addresses(control: pathlib.Path, sender: by
     (control / "outgoingip").write_text("one.test:10.0.0.2\n10.0.0.1\n2001:db8::1\ntwo.test:2001:DB8::3\n"
                                         ".two.test:10.0.0.4\nany.test:0.0.0.0\n")
 
-    assert route.find(b"far.test", sender).sources == sources
+    assert route.Tables().find(b"far.test", sender).sources == sources
 
 
 def test_a_listed_host_must_prove_its_name(control: pathlib.Path) -> None:
     (control / "tlshosts").write_text("Far.test\n.safe.test\nmx.mixed.test\n")
     (control / "smtproutes").write_text("routed.test:relay.safe.test\nsecret.safe.test:relay.test:465\n")
 
-    assert route.find(b"FAR.test", b"").tls == route.VERIFY
-    assert route.find(b"FAR.test", b"").must_prove(b"any.mx.test")
-    assert route.find(b"a.safe.test", b"").tls == route.VERIFY
-    assert route.find(b"safe.test", b"").tls == route.MAY
-    assert route.find(b"routed.test", b"").tls == route.VERIFY          # by its relay's name
-    assert route.find(b"secret.safe.test", b"").tls == route.SMTPS
-    assert route.find(b"secret.safe.test", b"").must_prove(b"relay.test")
-    assert route.find(b"mixed.test", b"").tls == route.MAY
-    assert route.find(b"mixed.test", b"").must_prove(b"MX.mixed.test")      # by its MX's name
-    assert not route.find(b"mixed.test", b"").must_prove(b"mx2.mixed.test")
+    assert route.Tables().find(b"FAR.test", b"").tls == route.VERIFY
+    assert route.Tables().find(b"FAR.test", b"").must_prove(b"any.mx.test")
+    assert route.Tables().find(b"a.safe.test", b"").tls == route.VERIFY
+    assert route.Tables().find(b"safe.test", b"").tls == route.MAY
+    assert route.Tables().find(b"routed.test", b"").tls == route.VERIFY          # by its relay's name
+    assert route.Tables().find(b"secret.safe.test", b"").tls == route.SMTPS
+    assert route.Tables().find(b"secret.safe.test", b"").must_prove(b"relay.test")
+    assert route.Tables().find(b"mixed.test", b"").tls == route.MAY
+    assert route.Tables().find(b"mixed.test", b"").must_prove(b"MX.mixed.test")      # by its MX's name
+    assert not route.Tables().find(b"mixed.test", b"").must_prove(b"mx2.mixed.test")
 
 
 @pytest.mark.parametrize(("name", "text", "line"), [
@@ -148,7 +148,7 @@ def test_a_listed_host_must_prove_its_name(control: pathlib.Path) -> None:
 def test_a_line_that_makes_no_sense_is_logged_and_passed_over(
         control: pathlib.Path, capfd: pytest.CaptureFixture[str], name: str, text: str, line: str) -> None:
     (control / name).write_text(text)
-    found = route.find(b"far.test", b"bob@here.test")
+    found = route.Tables().find(b"far.test", b"bob@here.test")
 
     assert capfd.readouterr().err == line
     assert shown(found) == ((b"ok.test", 25, True) if "ok.test" in text else (b"far.test", 25, False))
@@ -167,7 +167,7 @@ def test_mail_waits_where_passing_over_a_line_would_be_unsafe(control: pathlib.P
     (control / name).write_text(text)
 
     with pytest.raises(codes.TryLater) as error:
-        route.find(b"far.test", b"bob@here.test")
+        route.Tables().find(b"far.test", b"bob@here.test")
 
     assert str(error.value) == why
 
@@ -175,7 +175,7 @@ def test_mail_waits_where_passing_over_a_line_would_be_unsafe(control: pathlib.P
 def test_somebody_elses_broken_login_stops_nobody(control: pathlib.Path) -> None:
     (control / "authsenders").write_text("@other.test:relay.test|me\n")
 
-    assert shown(route.find(b"far.test", b"bob@here.test")) == (b"far.test", 25, False)
+    assert shown(route.Tables().find(b"far.test", b"bob@here.test")) == (b"far.test", 25, False)
 
 
 @pytest.mark.parametrize("name", ["smtproutes", "authsenders", "outgoingip", "tlshosts"])
@@ -183,7 +183,7 @@ def test_a_file_that_cannot_be_read_is_trouble(control: pathlib.Path, name: str)
     (control / name).mkdir()
 
     with pytest.raises(codes.TryLater, match=f"cannot read .*/control/{name}: Is a directory"):
-        route.find(b"far.test", b"bob@here.test")
+        route.Tables().find(b"far.test", b"bob@here.test")
 
 
 def test_the_check_at_the_start_says_all_that_is_wrong_and_never_a_password(

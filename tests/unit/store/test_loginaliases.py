@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from vqmail import codes, vqhome
-from vqmail.store import cdb, loginaliases, virtual
+from vqmail.store import cdb, loginaliases, virtualcompile
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_broken_line_leaves_what_was_compiled_and_is_trouble_for_the_asker(pla
     loginaliases.compile_all()
     before = cdb.find(bytes(place / "users/logins.cdb"), b"old")
     (place / "users/logins").write_text("old:bob@d.test\nbroken\n")
-    with pytest.raises(virtual.Broken, match="line 2"):
+    with pytest.raises(virtualcompile.Broken, match="line 2"):
         loginaliases.compile_all()
 
     assert before == cdb.find(bytes(place / "users/logins.cdb"), b"old")

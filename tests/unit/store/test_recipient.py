@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from vqmail import codes, vqhome
-from vqmail.store import cdb, recipient, rewrite, virtual
+from vqmail.store import cdb, recipient, rewrite, virtual, virtualcompile
 
 USERS = "bob ann bob-smith a b=c".split()
 MAILBOX, NOBODY, DELETE, FORWARD, MAILDIR, SUSPENDED = (
@@ -42,7 +42,7 @@ class Domain:
         if options:
             (self.root / "a.test/etc/options").write_text(options + "\n")
         if self._compiled:
-            virtual.compile_domain(b"a.test")
+            virtualcompile.compile_domain(b"a.test")
         return recipient.decide(domain, name, rewrite.Rules(), argument)
 
 
@@ -206,7 +206,7 @@ def test_an_owners_link_shows_nobody_what_is_behind_it(domain: Domain, name: str
     path = domain.root / "a.test/etc" / name
     path.unlink(missing_ok=True)
     path.symlink_to(secret)
-    with pytest.raises((codes.TryLater, virtual.Broken, OSError)) as caught:
+    with pytest.raises((codes.TryLater, virtualcompile.Broken, OSError)) as caught:
         domain.decide(b"bob")
     with pytest.raises(codes.TryLater) as later:
         recipient.decide(b"a.test", b"bob", rewrite.Rules())

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from vqmail import codes
-from vqmail.store import compiled, hashes, journal, passwords, rehash, virtual
+from vqmail.store import compiled, hashes, journal, passwords, rehash, virtual, virtualcompile
 from vqmail.unix import lock
 
 UID, GID = os.getuid() or 45001, os.getgid() or 45001
@@ -60,7 +60,7 @@ def wait_for(condition) -> bool:
 
 
 def test_one_line_changes_and_nothing_else(site: Site) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     before = site.passwd.read_text()
 
     assert site.now() is True
@@ -76,8 +76,8 @@ def test_one_line_changes_and_nothing_else(site: Site) -> None:
 def test_what_was_compiled_is_of_the_new_text(site: Site) -> None:
     site.now()
 
-    assert virtual._made_of(str(site.passwd).encode() + b".cdb") is not None
-    assert virtual.compile_domain(b"a.test") is False
+    assert virtualcompile._made_of(str(site.passwd).encode() + b".cdb") is not None
+    assert virtualcompile.compile_domain(b"a.test") is False
 
 
 def test_the_preferred_scheme_is_taken(site: Site) -> None:

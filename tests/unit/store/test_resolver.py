@@ -7,7 +7,7 @@ import pytest
 
 from vqmail import codes, vqhome
 from vqmail.formats import assign
-from vqmail.store import cdb, resolver, users, virtual
+from vqmail.store import cdb, resolver, users, virtual, virtualcompile
 
 REMOTE, MAILBOX, DELIVERY, NOBODY, UNKNOWN = (
     resolver.REMOTE, resolver.MAILBOX, resolver.DELIVERY, resolver.NOBODY, resolver.UNKNOWN)
@@ -205,7 +205,7 @@ def test_compiled_users_answer_where_the_text_may_not_be_read(world: World) -> N
         if each.stat().st_uid == 0 and each != pathlib.Path("/"):
             each.chmod(each.stat().st_mode | 0o711)
     (world.path / "virtual/a.test/etc/passwd").chmod(0o600)
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     os.seteuid(45001)
     try:
         kinds = world.fate(b"bob@a.test").kind, world.fate(b"nobody@a.test").kind

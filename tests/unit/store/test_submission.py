@@ -8,7 +8,7 @@ import pytest
 
 from vqmail import codes, vqhome
 from vqmail.formats import assign, objection
-from vqmail.store import cdb, resolver, sendcount, submission, users, virtual
+from vqmail.store import cdb, resolver, sendcount, submission, users, virtual, virtualcompile
 
 BOB = b"bob@a.test"
 
@@ -196,7 +196,7 @@ def test_who_was_suspended_after_his_login_may_not_send_either(world: World) -> 
 def test_while_a_change_is_not_compiled_yet_what_was_compiled_before_counts(
         world: World, monkeypatch: pytest.MonkeyPatch, suspended: bool) -> None:
     world.write("virtual/a.test/etc/options", "bob:suspended=send\n" if suspended else "#\n")
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     world.write("virtual/a.test/etc/passwd", "bob:y:1001:1001::/home/bob:\n")
 
     def hidden(*_: object) -> None:             # as for qmaild

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from vqmail import codes, vqhome
-from vqmail.store import cdb, rewrite, users, virtual
+from vqmail.store import cdb, rewrite, users, virtual, virtualcompile
 
 ME, MINE = os.getuid() or 45001, os.getgid() or 45001
 LINES = f"bob:$6$bob:{ME}:{MINE}:Bob:/home/bob:/bin/false\nAnn:$6$ann:{ME}:{MINE}::home/ann:\n"
@@ -35,7 +35,7 @@ def root(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
 @pytest.fixture(params=["text", "compiled"])
 def domain(root: pathlib.Path, request: pytest.FixtureRequest) -> bytes:
     if request.param == "compiled":
-        assert virtual.compile_domain(b"a.test") is True
+        assert virtualcompile.compile_domain(b"a.test") is True
     return b"a.test"
 
 
@@ -70,27 +70,27 @@ def test_no_parent_domain_is_asked_instead(root: pathlib.Path) -> None:
 
 
 def test_compiling_again_is_for_nothing_until_the_text_changes(root: pathlib.Path) -> None:
-    first = virtual.compile_domain(b"a.test")
+    first = virtualcompile.compile_domain(b"a.test")
     files = [(etc(root) / name).stat() for name in ("users.cdb", "passwd.cdb")]
 
-    assert (first, virtual.compile_domain(b"a.test")) == (True, False)
+    assert (first, virtualcompile.compile_domain(b"a.test")) == (True, False)
     assert [(etc(root) / name).stat() for name in ("users.cdb", "passwd.cdb")] == files
     (etc(root) / "passwd").write_text(LINES.replace("bob", "bOB"))
-    assert virtual.compile_domain(b"a.test") is True
+    assert virtualcompile.compile_domain(b"a.test") is True
 
 
 @pytest.mark.parametrize("missing", ["users.cdb", "passwd.cdb"])
 def test_a_compiled_file_that_is_missing_is_made(root: pathlib.Path, missing: str) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     (etc(root) / missing).unlink()
 
-    assert virtual.compile_domain(b"a.test") is True
+    assert virtualcompile.compile_domain(b"a.test") is True
     assert (etc(root) / missing).exists()
 
 
 def test_no_hash_is_where_everybody_may_read(root: pathlib.Path) -> None:
     (etc(root) / "passwd").chmod(0o640)
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
 
     assert b"$6$" not in (etc(root) / "users.cdb").read_bytes()
     assert stat.S_IMODE((etc(root) / "users.cdb").stat().st_mode) == 0o644
@@ -100,7 +100,7 @@ def test_no_hash_is_where_everybody_may_read(root: pathlib.Path) -> None:
 @pytest.mark.root
 def test_the_hashes_belong_to_whom_the_text_belongs(root: pathlib.Path) -> None:
     os.chown(etc(root) / "passwd", ME, MINE)
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     found = (etc(root) / "passwd.cdb").stat()
 
     assert (found.st_uid, found.st_gid) == (ME, MINE)
@@ -108,7 +108,7 @@ def test_the_hashes_belong_to_whom_the_text_belongs(root: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("change", ["a line more", "same size, new time", "another file of the same size and time"])
 def test_what_was_compiled_of_another_text_is_not_believed(root: pathlib.Path, change: str) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     text = etc(root) / "passwd"
     old = text.stat()
     if change == "a line more":
@@ -132,7 +132,7 @@ def test_compiled_just_after_an_edit_it_is_not_mistaken_for_the_next_edit(root: 
     text = etc(root) / "passwd"
     for one, other in (("bob", "rob"), ("rob", "bob")) * 20:
         text.write_text(LINES.replace("bob:", one + ":", 1))
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
         text.write_text(LINES.replace("bob:", other + ":", 1))
 
         assert virtual.find(b"a.test", one.encode()) is None
@@ -152,19 +152,19 @@ def test_a_text_that_is_being_written_is_trouble_not_nobody(root: pathlib.Path, 
 @pytest.mark.parametrize("text", ["", LINES[:-1], LINES + "carl:x:1\n", LINES + "bob:x:1001:1001::/h:\n",
                                   LINES + "carl:x:0:1001::/h:\n", LINES + f"carl:x:{ME}:99::/h:\n"])
 def test_a_text_with_a_broken_line_is_not_compiled(root: pathlib.Path, text: str) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     names = "users.cdb", "passwd.cdb"
     old = [(etc(root) / name).read_bytes() for name in names]
     (etc(root) / "passwd").write_text(text)
     with pytest.raises(ValueError):
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
 
     assert [(etc(root) / name).read_bytes() for name in names] == old
     assert sorted(each.name for each in etc(root).iterdir()) == ["passwd", "passwd.cdb", "users.cdb"]
 
 
 def test_a_missing_text_is_trouble_whatever_was_compiled(root: pathlib.Path) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     (etc(root) / "passwd").unlink()
 
     with pytest.raises(codes.TryLater, match="cannot look at .*/etc/passwd: No such file"):
@@ -173,7 +173,7 @@ def test_a_missing_text_is_trouble_whatever_was_compiled(root: pathlib.Path) -> 
 
 @pytest.mark.parametrize("name", ["users.cdb", "passwd.cdb"])
 def test_compiled_files_cut_anywhere_never_answer_wrong(root: pathlib.Path, name: str) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     whole = (etc(root) / name).read_bytes()
     for length in range(0, len(whole), 7):
         (etc(root) / name).write_bytes(whole[:length])
@@ -187,7 +187,7 @@ def test_compiled_files_cut_anywhere_never_answer_wrong(root: pathlib.Path, name
 
 @pytest.mark.parametrize("data", [b"", b"1001", b"1001\x001001", b"x\x001001\0/home/bob", b"-1\x001001\0/home/bob"])
 def test_a_broken_record_is_trouble(root: pathlib.Path, data: bytes) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     path = os.fsencode(etc(root) / "users.cdb")
     cdb.make(path, [(b"", cdb.find(path, b"") or b""), (b"bob", data)], 0o644)
 
@@ -200,7 +200,7 @@ def test_a_broken_record_is_trouble(root: pathlib.Path, data: bytes) -> None:
 def test_what_may_not_be_read_is_stale_only_when_nothing_else_answers(
         root: pathlib.Path, monkeypatch: pytest.MonkeyPatch, hidden: str, compiled: bool, answer: "virtual.User | None") -> None:
     if compiled:
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
     real_open, real_stat = virtual.calls.open, virtual.calls.stat
 
     def is_hidden(path: object) -> bool:
@@ -237,7 +237,7 @@ def test_compiling_follows_no_link(root: pathlib.Path, tmp_path: pathlib.Path, w
     target.rename(other / "moved")
     target.symlink_to(other / "moved")
     with pytest.raises(OSError):
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
 
     assert [each.name for each in other.iterdir()] == ["moved"]
     assert not list(other.glob("**/*.cdb"))
@@ -248,13 +248,13 @@ def test_compiling_waits_for_no_fifo(root: pathlib.Path) -> None:
     os.mkfifo(etc(root) / "passwd")
 
     with pytest.raises(ValueError, match="it is not a file"):
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
 
 
 def test_nothing_stays_open(root: pathlib.Path) -> None:
     before = os.listdir("/proc/self/fd")
     virtual.find(b"a.test", b"bob")
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     virtual.find(b"a.test", b"bob")
     virtual.home_directory(b"a.test", BOB)
     (etc(root) / "passwd").write_text("rubbish")
@@ -262,7 +262,7 @@ def test_nothing_stays_open(root: pathlib.Path) -> None:
         with pytest.raises(codes.TryLater):
             ask(b"a.test", b"bob")
     with pytest.raises(ValueError):
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
     with pytest.raises(codes.TryLater):
         virtual.home_directory(b"a.test", virtual.User(b"x", ME, MINE, b"home/x"))
 
@@ -339,7 +339,7 @@ def opted(root: pathlib.Path, text: str = OPTIONS) -> None:
 def test_options_of_users_and_of_the_domain(root: pathlib.Path, compiled: bool) -> None:
     opted(root)
     if compiled:
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
         (etc(root) / "passwd").chmod(0)
 
     assert virtual.find(b"a.test", b"bob") == virtual.User(
@@ -356,7 +356,7 @@ def test_options_of_users_and_of_the_domain(root: pathlib.Path, compiled: bool) 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_domain_without_options_has_the_defaults(root: pathlib.Path, compiled: bool) -> None:
     if compiled:
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
     settings = virtual.settings(b"a.test")
 
     assert (settings.catchall, settings.extensions, settings.limits, settings.suspended, settings.forwarding) == (
@@ -367,7 +367,7 @@ def test_a_domain_without_options_has_the_defaults(root: pathlib.Path, compiled:
 def test_what_the_domain_may_not_do_none_of_its_users_may(root: pathlib.Path, compiled: bool) -> None:
     opted(root, "@:suspended=receive\nbob:suspended=login\n")
     if compiled:
-        virtual.compile_domain(b"a.test")
+        virtualcompile.compile_domain(b"a.test")
 
     assert virtual.find(b"a.test", b"bob").suspended == frozenset([b"login", b"receive"])
     assert virtual.find(b"a.test", b"ann").suspended == frozenset([b"receive"])
@@ -388,25 +388,25 @@ def test_what_an_earlier_version_compiled_is_still_read(root: pathlib.Path) -> N
 def test_what_was_compiled_of_other_options_is_not_believed(root: pathlib.Path, change: str) -> None:
     if change != "added":
         opted(root, "bob:quota=1M\n")
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     if change == "removed":
         (etc(root) / "options").unlink()
     else:
         opted(root, "bob:quota=2M\n")
 
     assert virtual.find(b"a.test", b"bob").quota == {"added": b"2M", "edited": b"2M", "removed": b""}[change]
-    assert virtual.compile_domain(b"a.test") is True
-    assert virtual.compile_domain(b"a.test") is False
+    assert virtualcompile.compile_domain(b"a.test") is True
+    assert virtualcompile.compile_domain(b"a.test") is False
 
 
 @pytest.mark.parametrize("text", ["", "bob:quota=2M", "bob:quota=two\n", "bob:quota=1M\nbob:quota=2M\n"])
 def test_broken_options_are_trouble_and_are_not_compiled(root: pathlib.Path, text: str) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     old = [(etc(root) / name).read_bytes() for name in ("users.cdb", "passwd.cdb")]
     opted(root, text)
     (etc(root) / "passwd").write_text(LINES + f"carl:x:{ME}:{MINE}::/home/carl:\n")
-    with pytest.raises(virtual.Broken) as broken:
-        virtual.compile_domain(b"a.test")
+    with pytest.raises(virtualcompile.Broken) as broken:
+        virtualcompile.compile_domain(b"a.test")
     with pytest.raises(codes.TryLater, match=r"a\.test/etc/options: "):
         virtual.find(b"a.test", b"bob")
     with pytest.raises(codes.TryLater, match=r"a\.test/etc/options: "):
@@ -417,10 +417,10 @@ def test_broken_options_are_trouble_and_are_not_compiled(root: pathlib.Path, tex
 
 
 def test_an_option_changes_no_hashes(root: pathlib.Path) -> None:
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     before = (etc(root) / "passwd.cdb").stat().st_ino
     opted(root)
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
 
     assert (etc(root) / "passwd.cdb").stat().st_ino == before
 
@@ -429,13 +429,13 @@ def test_options_behind_a_link_are_not_compiled(root: pathlib.Path, tmp_path: pa
     (tmp_path / "theirs").write_text("bob:quota=1M\n")
     (etc(root) / "options").symlink_to(tmp_path / "theirs")
 
-    with pytest.raises(virtual.Broken):
-        virtual.compile_domain(b"a.test")
+    with pytest.raises(virtualcompile.Broken):
+        virtualcompile.compile_domain(b"a.test")
 
 
 def test_one_table_answers_many_questions(root: pathlib.Path) -> None:
     opted(root)
-    virtual.compile_domain(b"a.test")
+    virtualcompile.compile_domain(b"a.test")
     with virtual.Table(b"a.test") as table:
         assert [getattr(table.user(each), "name", None) for each in (b"bob-lists", b"BOB", b"ann", b"")] == [
             None, b"bob", b"ann", None]

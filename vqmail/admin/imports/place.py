@@ -4,6 +4,7 @@ A tree in place is a link, made by root, of the domain's name in control/virtual
 the users' texts, and a .qmail-default that hands mail to virtmailfilter; the one that was there is kept beside it.
 """
 
+import contextlib
 import os
 import stat
 
@@ -36,11 +37,11 @@ def make(domain: Domain, owner: bytes, uids: bytes) -> None:
     with transaction.Transaction() as t:
         if domain.place:
             _link(t, domain)
-            if values:
+            with contextlib.suppress(transaction.Already):      # it may have been a domain of ours before
                 domains.set_options(t, domain.name, values)
         else:
             domains.add(t, domain.name, owner, values)
-        if domain.defaults:
+        with contextlib.suppress(transaction.Already):
             domains.set_options(t, domain.name, domain.defaults, options.EVERYBODY)
         t.commit()
 
