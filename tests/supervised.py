@@ -64,7 +64,7 @@ class Supervised:
             return
         os.kill(self.svscan.pid, signal.SIGKILL)
         self.svscan.wait()
-        there = [name for name in (*SERVICES, *DOORS) if (self.home / "service" / name / "supervise/ok").exists()]
+        there = [each.name for each in (self.home / "service").iterdir() if (each / "supervise/ok").exists()]
         self.svc("-dx", *there)
         self.svc("-dx", *(f"{name}/log" for name in there))
         try:
