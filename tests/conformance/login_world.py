@@ -25,7 +25,7 @@ PAM_D = pathlib.Path("/etc/pam.d")
 ASK = """\
 import json, select, sys
 sys.path.insert(0, sys.argv[1])
-from vqmail.store import authentication
+from vqmail.logins import authentication
 asked = []
 for env, fields in json.loads(sys.argv[2]):
     exchange = authentication.Exchange({name.encode(): value.encode() for name, value in env.items()}, b"smtp")

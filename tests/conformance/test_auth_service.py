@@ -67,7 +67,7 @@ def test_packets_that_are_no_questions_harm_nobody(world: System) -> None:
     code = """if True:
         import sys
         sys.path.insert(0, sys.argv[1])
-        from vqmail.store import authentication
+        from vqmail.logins import authentication
         from vqmail.unix import sockets
         for packet in (b"x", b"\\0" * 100, b"check", b"check\\0\\0\\0\\0", b"scram", b"scram\\0x", b"scram\\0\\0late",
                        b"scram\\0smtp\\x000\\0\\0" + b"n,,n=bob,r=x" * 400, b"check\\0a\\0b\\0c\\0smtp\\x001\\0=\\0="):

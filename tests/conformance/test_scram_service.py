@@ -13,7 +13,8 @@ import support
 from scram_client import Client
 from system import System
 
-from vqmail.store import authentication, roles
+from vqmail.logins import authentication
+from vqmail.store import roles
 
 IN, WRONG, TROUBLE, MORE = 0, 1, 111, authentication.MORE
 SALT = b"salt of sixteen."

@@ -37,7 +37,7 @@ import time
 
 from vqmail import codes
 from vqmail.admin import command, mailboxes, passwords, transaction, user_command, usertexts
-from vqmail.store import login
+from vqmail.store import loginname
 from vqmail.store import passwords as stored_passwords
 from vqmail.unix import log, usage
 
@@ -90,7 +90,7 @@ def _check_old(asked: "dict[str, Any]", caller: "Caller", user: bytes, domain: b
     """The hash of the old password, if the caller knows that.  GiveUp; a user whom there is not looks like one with
     another."""
     secret = passwords.from_stdin() if asked["--password-stdin"] else passwords.ask_once("Old password of %s: " % whose)
-    found = login.find(user, domain)
+    found = loginname.find(user, domain)
     suspended = found is not None and b"login" in found[0].suspended
     if not stored_passwords.verify(secret, found[1] if found and not suspended else None, b"") or found is None:
         log.line(b"vq-passwd", "uid %d gave a wrong old password for %s" % (caller.uid, whose))

@@ -14,8 +14,9 @@ What may be pending: the queue's answer, that of who checks a login, a handshake
 from vqmail import codes
 from vqmail.formats import header, quoting
 from vqmail.incoming import letter, login, settings
+from vqmail.logins import authentication
 from vqmail.proto import reply, sasl, smtp, smtpevents
-from vqmail.store import authentication, reception, secure, submission
+from vqmail.store import reception, secure, submission
 from vqmail.unix import log
 
 TYPE_CHECKING = False

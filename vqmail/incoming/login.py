@@ -1,14 +1,14 @@
 """One attempt to log in, in the middle of an SMTP session: whoever checks it is asked, and nobody waits but the client.
 
-The auth service is asked (store/authentication.py), or a checkpassword program, of which only the exit code counts.
+The auth service is asked (logins/authentication.py), or a checkpassword program, of which only the exit code counts.
 """
 
 import time
 
 from vqmail import codes
 from vqmail.formats import checkpassword, header
+from vqmail.logins import authentication
 from vqmail.proto import sasl
-from vqmail.store import authentication
 from vqmail.unix import calls, child, fd
 
 TYPE_CHECKING = False

@@ -3,8 +3,9 @@
 import time
 
 from vqmail import codes
+from vqmail.logins import offer
 from vqmail.proto import sasl, smtpevents
-from vqmail.store import control, loginoffer, reception, secure
+from vqmail.store import control, reception, secure
 from vqmail.unix import calls
 
 TYPE_CHECKING = False
@@ -26,8 +27,8 @@ class Settings(reception.Settings):
         if not self.greeting:
             raise codes.TryLater("no name to greet with; put the name of this host into control/me")
         self.seconds = max(control.number(b"timeoutsmtpd"), 1)
-        self.mechanisms = loginoffer.mechanisms(sasl.MECHANISMS)
-        self.clear = loginoffer.allowed({}, SERVICE)
+        self.mechanisms = offer.mechanisms(sasl.MECHANISMS)
+        self.clear = offer.allowed({}, SERVICE)
 
 
 def terms(settings: Settings, env: "Env", *, program: bool) -> smtpevents.Terms:

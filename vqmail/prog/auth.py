@@ -23,8 +23,8 @@ STANDARDS   RFC 5802, RFC 7677
 
 from vqmail import codes
 from vqmail.formats import base64
+from vqmail.logins import account, admission, authentication, guessing, scramsecret
 from vqmail.proto import scram
-from vqmail.store import account, authentication, guessing, logincheck, scramsecret
 from vqmail.unix import calls, log, timed
 
 TYPE_CHECKING = False
@@ -65,17 +65,17 @@ def main(argv: "list[bytes]", _env: "Env") -> int:
 def check(question: authentication.Question) -> authentication.Answer:
     """The answer to a name and a password, after the waiting that it has to put up with."""
     assert question.client is not None
-    verdict = logincheck.check(question.name, question.secret, question.challenge, question.client)
+    verdict = admission.check(question.name, question.secret, question.challenge, question.client)
     return decided(question.client, verdict, question.name)
 
 
-def decided(client: account.Client, verdict: logincheck.Verdict, name: bytes) -> authentication.Answer:
+def decided(client: account.Client, verdict: admission.Verdict, name: bytes) -> authentication.Answer:
     """The answer that a verdict makes; it is logged."""
     try:
         address = verdict.account.address() if verdict.account is not None else b""
     except codes.Failure as failure:
-        verdict, address = logincheck.trouble(failure), b""
-    log.line(b"auth", logincheck.line(client, verdict, name))
+        verdict, address = admission.trouble(failure), b""
+    log.line(b"auth", admission.line(client, verdict, name))
     return authentication.Answer(verdict.code, address, b"")
 
 
@@ -87,7 +87,7 @@ class Scram:
         self.seconds = 0
         self._client = client
         self._name = b""
-        self._found: logincheck.Found | None = None
+        self._found: admission.Found | None = None
         self._server: scram.Server | None = None
 
     def first(self, message: bytes) -> authentication.Answer:
@@ -100,18 +100,18 @@ class Scram:
         try:
             if said.authorization not in (b"", said.name):
                 return WRONG                    # nobody may act as somebody else
-            name = logincheck.named(said.name, self._client)
+            name = admission.named(said.name, self._client)
             gate = guessing.gate(name, self._client.ip)
             if gate.locked:
-                return decided(self._client, logincheck.locked(gate), said.name)
+                return decided(self._client, admission.locked(gate), said.name)
             self.seconds = gate.seconds
-            self._found = logincheck.virtual_user(said.name, self._client)
+            self._found = admission.virtual_user(said.name, self._client)
             keys = scramsecret.keys(name, self._found.stored if self._found else None)
             nonce = base64.encode(calls.urandom(NONCE))
             self._server = scram.Server(keys.iterations, keys.salt, keys.stored_key, keys.server_key, nonce)
             return authentication.Answer(authentication.MORE, b"", self._server.first(message))
         except codes.Failure as failure:
-            return decided(self._client, logincheck.trouble(failure), said.name)
+            return decided(self._client, admission.trouble(failure), said.name)
 
     def final(self, message: bytes) -> authentication.Answer:
         """The answer to the client-final: who he is, and the server's proof, which he is to be told before that."""
@@ -120,8 +120,8 @@ class Scram:
             return WRONG
         said = server.final(message)
         try:
-            verdict = logincheck.proved(self._name, message, said is not None, self._found, self._client)
+            verdict = admission.proved(self._name, message, said is not None, self._found, self._client)
         except codes.Failure as failure:
-            verdict = logincheck.trouble(failure)
+            verdict = admission.trouble(failure)
         answer = decided(self._client, verdict, self._name)
         return authentication.Answer(answer.code, answer.name, said or b"") if answer.code == codes.OK else answer

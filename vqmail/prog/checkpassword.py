@@ -73,7 +73,7 @@ STANDARDS   checkpassword(8); Dovecot 2.3, AuthDatabase.CheckPassword
 
 from vqmail import codes
 from vqmail.formats import checkpassword
-from vqmail.store import account, logincheck
+from vqmail.logins import account, admission
 from vqmail.unix import calls, chain, fd, log, priv
 
 TYPE_CHECKING = False
@@ -97,12 +97,12 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
         return codes.PASSWORD_MISUSED
     client = account.Client.of(env, env.get(SERVICE, account.POP3).lower())
     if name_only and env.get(b"AUTHORIZED") == b"1":
-        found = logincheck.find(name, client)
+        found = admission.find(name, client)
         if found is None:
             return codes.PASSWORD_NOBODY
         return chain.Next(following, _named(found, env) | {b"AUTHORIZED": b"2"})
-    verdict = logincheck.check(name, secret, challenge, client)
-    said = logincheck.line(client, verdict, name)
+    verdict = admission.check(name, secret, challenge, client)
+    said = admission.line(client, verdict, name)
     if verdict.account is None:
         _log(argv, said)
         return verdict.code

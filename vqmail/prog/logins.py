@@ -27,7 +27,7 @@ RUNS AS     root
 """
 
 from vqmail import codes
-from vqmail.store import guessing
+from vqmail.logins import guessing
 from vqmail.unix import fd
 
 TYPE_CHECKING = False

@@ -46,8 +46,9 @@ import time
 
 from vqmail import codes
 from vqmail.formats import checkpassword, header
+from vqmail.logins import offer
 from vqmail.proto import pop3
-from vqmail.store import control, loginoffer, secure
+from vqmail.store import control, secure
 from vqmail.unix import calls, child, fd, inetd, line, log, send, timed
 
 TYPE_CHECKING = False
@@ -138,7 +139,7 @@ class Door:
         """The machine for the connection as it is now."""
         return pop3.Authorization(pop3.Offer(
             self._client.is_socket and secure.offered(self._env),       # recordio is between, or a test
-            loginoffer.allowed(self._env, SERVICE), loginoffer.mechanisms(pop3.MECHANISMS),
+            offer.allowed(self._env, SERVICE), offer.mechanisms(pop3.MECHANISMS),
             pop3.keeps(control.line(b"popexpire"), control.number(b"logindelay"))), self._challenge)
 
     def _secure(self) -> bool:

@@ -1,7 +1,7 @@
 """Is this the password?  A "no" costs as much for a user whom there is not as for one whom there is.
 
 Stored forms: formats/storedpassword has them all.  control/passwordscheme is the one that new passwords get, and that
-old ones are made into after a login (store/rehash).
+old ones are made into after a login (logins/rehash).
 
 A stored password that is cheaper to compute than the preferred one costs that, too, when it was not the right one.  One
 that is dearer, such as bcrypt's of another system, can still be told from nobody's by the clock, where the server does

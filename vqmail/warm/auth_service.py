@@ -9,8 +9,9 @@ import _signal
 import time
 
 from vqmail import codes
+from vqmail.logins import account, admission, authentication, guessing
 from vqmail.prog import auth
-from vqmail.store import account, authentication, guessing, logincheck, passwords, roles
+from vqmail.store import passwords, roles
 from vqmail.unix import calls, limits, log, loop, sockets
 from vqmail.warm import pool
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
-    from vqmail.store.authentication import Answer, Question
+    from vqmail.logins.authentication import Answer, Question
 
 WORKERS = 8                     # processes that compare
 SLOW_WORKERS = 16               # of each slow source
@@ -126,7 +127,7 @@ class Service:
             self._do(one, question)
         except codes.Failure as failure:
             if one.client is not None:
-                auth.decided(one.client, logincheck.trouble(failure), question.name)
+                auth.decided(one.client, admission.trouble(failure), question.name)
             self._answer(one, authentication.TROUBLE)
 
     def _do(self, one: _Client, question: "Question") -> None:
@@ -156,11 +157,11 @@ class Service:
 
     def _check(self, one: _Client, question: "Question") -> None:
         assert one.client is not None
-        gate = guessing.gate(logincheck.named(question.name, one.client), one.client.ip)
+        gate = guessing.gate(admission.named(question.name, one.client), one.client.ip)
         if gate.locked:
-            self._answer(one, auth.decided(one.client, logincheck.locked(gate), question.name))
+            self._answer(one, auth.decided(one.client, admission.locked(gate), question.name))
             return
-        self._after(one, gate.seconds, lambda: self._ask(one, question, logincheck.FIRST))
+        self._after(one, gate.seconds, lambda: self._ask(one, question, admission.FIRST))
 
     def _after(self, one: _Client, seconds: int, action: "Callable[[], None]") -> None:
         if not seconds:
@@ -175,7 +176,7 @@ class Service:
             return
         if stage not in self._pools:
             self._pools[stage] = pool.Pool(
-                self._loop, WORKERS if stage == logincheck.FIRST else SLOW_WORKERS, _work, ours=True)
+                self._loop, WORKERS if stage == admission.FIRST else SLOW_WORKERS, _work, ours=True)
         one.until = time.monotonic() + IDLE
         self._loop.forget(one.sock.fileno())    # nothing more is expected of it
         packet = b"%d%s%s" % (stage, STAGE, authentication.packed(question))
@@ -183,8 +184,8 @@ class Service:
                                   lambda code: self._done(one, question, code))
 
     def _done(self, one: _Client, question: "Question", code: int) -> None:
-        if code >= logincheck.LATER:
-            self._ask(one, question, code - logincheck.LATER)
+        if code >= admission.LATER:
+            self._ask(one, question, code - admission.LATER)
         elif code == codes.OK:
             self._end(one)                      # it has its answer
         else:
@@ -236,10 +237,10 @@ def _compare(packet: bytes, descriptor: int) -> int:
     question = authentication.parse(rest)
     assert question.client is not None
     try:
-        verdict = logincheck.ask(question.name, question.secret, question.challenge, question.client, int(stage))
+        verdict = admission.ask(question.name, question.secret, question.challenge, question.client, int(stage))
     except codes.Failure as failure:
-        verdict = logincheck.trouble(failure)
-    if verdict.code >= logincheck.LATER:
+        verdict = admission.trouble(failure)
+    if verdict.code >= admission.LATER:
         return verdict.code
     answer = auth.decided(question.client, verdict, question.name)
     try:

@@ -9,7 +9,7 @@ It gets name NUL password NUL challenge NUL on descriptor 3, the variables of th
 
 from vqmail import codes, vqhome
 from vqmail.formats import checkpassword, loginreply
-from vqmail.store import account, systemusers
+from vqmail.logins import account, systemusers
 from vqmail.unix import calls, child, fd, sockets
 
 DEADLINE = 30                   # seconds

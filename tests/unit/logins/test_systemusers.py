@@ -6,7 +6,8 @@ import warnings
 import pytest
 
 from vqmail import codes
-from vqmail.store import account, control, systemusers
+from vqmail.logins import account, systemusers
+from vqmail.store import control
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

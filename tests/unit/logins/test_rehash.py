@@ -9,7 +9,8 @@ import time
 import pytest
 
 from vqmail import codes
-from vqmail.store import compiled, hashes, journal, passwords, rehash, virtual, virtualcompile
+from vqmail.logins import rehash
+from vqmail.store import compiled, hashes, journal, passwords, virtual, virtualcompile
 from vqmail.unix import lock
 
 UID, GID = os.getuid() or 45001, os.getgid() or 45001

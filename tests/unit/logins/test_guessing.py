@@ -7,7 +7,8 @@ import typing
 import pytest
 
 from vqmail import codes
-from vqmail.store import control, guessing
+from vqmail.logins import guessing
+from vqmail.store import control
 
 BOB = b"bob@example.test"
 HERE, THERE, V6 = b"192.0.2.1", b"192.0.2.2", b"2001:db8:0:1::5"

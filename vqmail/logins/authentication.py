@@ -12,8 +12,9 @@ is no uid to cross, and no service: a child of ours answers.
 """
 
 from vqmail import codes, vqhome
+from vqmail.logins import account
 from vqmail.record import Record
-from vqmail.store import account, roles
+from vqmail.store import roles
 from vqmail.unix import child, log, sockets
 
 TYPE_CHECKING = False

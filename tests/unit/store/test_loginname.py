@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from vqmail import codes, vqhome
-from vqmail.store import login
+from vqmail.store import loginname
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def control(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
     (b"b\xd6b@domain1.test", b"b\xd6b", b"domain1.test"),
 ])
 def test_name_is_split(name: bytes, user: bytes, domain: bytes) -> None:
-    assert (user, domain) == login.split(name, b"")
+    assert (user, domain) == loginname.split(name, b"")
 
 
 def test_bare_user_belongs_to_the_domain_of_the_address(control: pathlib.Path) -> None:
@@ -48,15 +48,15 @@ def test_bare_user_belongs_to_the_domain_of_the_address(control: pathlib.Path) -
     (control / "virtualdomains").write_text("other.test:other\n")
 
     assert [b"domain1.test", b"domain2.test", b"domain3.test", b"other.test"] == [
-        login.split(b"bob", each)[1] for each in (b"127.0.0.2", b"127.0.0.3", b"::1", b"127.0.0.4")]
-    assert (b"bob", b"domain9.test") == login.split(b"bob@domain9.test", b"127.0.0.2")
+        loginname.split(b"bob", each)[1] for each in (b"127.0.0.2", b"127.0.0.3", b"::1", b"127.0.0.4")]
+    assert (b"bob", b"domain9.test") == loginname.split(b"bob@domain9.test", b"127.0.0.2")
 
 
 @pytest.mark.parametrize("line", ["127.0.0.2\n", "127.0.0.2 a b\n", "127.0.0.2:domain1.test\n"])
 def test_broken_line_is_trouble(control: pathlib.Path, line: str) -> None:
     (control / "popdomains").write_text(line)
     with pytest.raises(codes.TryLater, match="popdomains"):
-        login.default_domain(b"127.0.0.3")
+        loginname.default_domain(b"127.0.0.3")
 
 
 @pytest.mark.parametrize(("virtualdomains", "domain"), [
@@ -68,19 +68,19 @@ def test_broken_line_is_trouble(control: pathlib.Path, line: str) -> None:
 def test_bare_user_belongs_to_the_only_domain(control: pathlib.Path, virtualdomains: str, domain: bytes) -> None:
     (control / "virtualdomains").write_text(virtualdomains)
 
-    assert domain == login.default_domain(b"127.0.0.1")
+    assert domain == loginname.default_domain(b"127.0.0.1")
 
 
 @pytest.mark.parametrize("domain", [b"", b"nowhere.test", b"..", b"../domain1.test", b"a/b", b"\xff", b".", b"-x",
                                     b"a" * 300])
 def test_nobody_is_in_a_domain_that_is_none(domain: bytes) -> None:
-    assert login.find(b"bob", domain) is None
+    assert loginname.find(b"bob", domain) is None
 
 
 def test_domain_that_cannot_be_looked_at_is_trouble(control: pathlib.Path) -> None:
     (control.parent / "virtual/domain1.test").symlink_to("domain1.test")            # ELOOP
     with pytest.raises(codes.TryLater, match="is a link to a link"):
-        login.find(b"bob", b"domain1.test")
+        loginname.find(b"bob", b"domain1.test")
 
 
 def people(control: pathlib.Path, **domains: str) -> None:
@@ -93,7 +93,7 @@ def people(control: pathlib.Path, **domains: str) -> None:
 
 
 def login_as(name: bytes, address: bytes = b"127.0.0.1", **env: bytes) -> "bytes | None":
-    found = login.who(name, address, {key.encode(): value for key, value in env.items()})
+    found = loginname.who(name, address, {key.encode(): value for key, value in env.items()})
     return None if found is None else found[0].name + b"@" + found[2]
 
 
@@ -164,15 +164,15 @@ def test_the_name_of_the_address_is_asked_last(control: pathlib.Path) -> None:
 def test_an_address_may_be_written_in_any_way(control: pathlib.Path, address: bytes) -> None:
     (control / "popdomains").write_text("2001:db8:0::0:3 d3.test\n192.0.2.3 d3.test\n")
 
-    assert login.default_domain(address) == b"d3.test"
+    assert loginname.default_domain(address) == b"d3.test"
 
 
 def test_a_whole_name_opens_no_control_file_but_that_of_the_root(control: pathlib.Path,
                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     people(control, d1="bob")
     asked = []
-    read = login.control.read
-    monkeypatch.setattr(login.control, "read", lambda name: asked.append(name) or read(name))
+    read = loginname.control.read
+    monkeypatch.setattr(loginname.control, "read", lambda name: asked.append(name) or read(name))
 
     assert login_as(b"bob@d1.test") == b"bob@d1.test"
     assert set(asked) == {b"virtualroot"}

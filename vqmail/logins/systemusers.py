@@ -10,8 +10,9 @@ or whose password has: a POP3 client cannot tell him to choose a new one.
 import time
 
 from vqmail import codes
+from vqmail.logins import account
 from vqmail.record import Record
-from vqmail.store import account, control, passwords
+from vqmail.store import control, passwords
 from vqmail.unix import fd
 
 PASSWD, SHADOW = b"/etc/passwd", b"/etc/shadow"

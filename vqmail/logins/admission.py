@@ -1,6 +1,6 @@
 """May he in, and who is he?  The one answer, for POP3, SMTP and whoever calls vq-checkpassword.
 
-check() asks the sources of control/loginsources in turn (loginsources says what their answers mean to the next), counts
+check() asks the sources of control/loginsources in turn (sources says what their answers mean to the next), counts
 who guesses and makes him wait (guessing), and does what a login brings with it: a better hash, the date of it, POP
 before SMTP.  None of that makes a login fail.
 
@@ -11,9 +11,9 @@ import time
 
 from vqmail import codes
 from vqmail.formats import header
+from vqmail.logins import account, guessing, programs, rehash, sources, systemusers
 from vqmail.record import Record
-from vqmail.store import (
-    account, guessing, lastlogin, login, loginprogram, loginsources, opensmtp, passwords, rehash, systemusers, virtual)
+from vqmail.store import lastlogin, loginname, opensmtp, passwords, virtual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def locked(gate: "guessing.Gate") -> Verdict:
 
 def named(name: bytes, client: Client) -> bytes:
     """The name by which guesses are counted.  TryLater."""
-    user, domain = login.split(name, client.local_ip, client.env())
+    user, domain = loginname.split(name, client.local_ip, client.env())
     return user + b"@" + domain
 
 
@@ -86,10 +86,9 @@ def ask(name: bytes, secret: bytes, challenge: bytes, client: Client, stage: "in
     one: the code is LATER + its number then.  FIRST is the first stage.
     """
     usable = name and b"\0" not in name + secret + challenge and b"\n" not in name
-    sources = loginsources.read() if usable else []
     why = UNKNOWN
     hashed = False
-    for number, source in enumerate(sources):
+    for number, source in enumerate(sources.read() if usable else []):
         if stage is not None:
             if number < stage:
                 continue
@@ -112,12 +111,12 @@ def ask(name: bytes, secret: bytes, challenge: bytes, client: Client, stage: "in
 
 def find(name: bytes, client: Client) -> "account.Account | None":
     """The account of `name`, without a password; None if no source knows him that can tell.  TryLater on trouble."""
-    for source in loginsources.read():
+    for source in sources.read():
         found = None
-        if source.kind == loginsources.VIRTUAL:
+        if source.kind == sources.VIRTUAL:
             user = virtual_user(name, client)
             found = None if user is None else _account(user, client)
-        elif source.kind in (loginsources.PASSWD, loginsources.PAM):
+        elif source.kind in (sources.PASSWD, sources.PAM):
             entry = systemusers.find(name)
             found = None if entry is None else systemusers.account_of(entry)
         if found is not None:
@@ -133,21 +132,21 @@ def line(client: Client, verdict: Verdict, name: bytes) -> bytes:
     return b"from %s %s <%s>: %s" % (ip, b"refused" if verdict.code == WRONG else b"trouble with", name, verdict.why)
 
 
-def _ask_one(source: loginsources.Source, name: bytes, secret: bytes, challenge: bytes,
+def _ask_one(source: sources.Source, name: bytes, secret: bytes, challenge: bytes,
              client: Client) -> "account.Account | bytes":
     """The account; b"" if the source does not know him, or why he does not get in."""
-    if source.kind == loginsources.VIRTUAL:
+    if source.kind == sources.VIRTUAL:
         return _virtual(name, secret, challenge, client)
-    if source.kind == loginsources.PASSWD:
+    if source.kind == sources.PASSWD:
         return systemusers.check(name, secret, challenge)
-    if source.kind == loginsources.PAM:
-        return loginprogram.pam(source.words[0], name, secret, challenge, client)
-    return loginprogram.program(source.words, name, secret, challenge, client)
+    if source.kind == sources.PAM:
+        return programs.pam(source.words[0], name, secret, challenge, client)
+    return programs.program(source.words, name, secret, challenge, client)
 
 
 def virtual_user(name: bytes, client: Client) -> "Found | None":
     """The virtual user of that name; one whose login is suspended has a reason, and nothing stored.  TryLater."""
-    who = login.who(name, client.local_ip, client.env())
+    who = loginname.who(name, client.local_ip, client.env())
     if who is None:
         return None
     user, stored, domain = who

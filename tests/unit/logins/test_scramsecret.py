@@ -8,7 +8,8 @@ import pytest
 from scram_client import Client
 from vqmail import codes
 from vqmail.proto import scram
-from vqmail.store import passwords, scramsecret
+from vqmail.logins import scramsecret
+from vqmail.store import passwords
 
 
 @pytest.fixture
