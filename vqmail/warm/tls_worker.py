@@ -7,6 +7,7 @@ piece for each direction.  The end of one side is told to the other, which may g
 """
 
 import _socket
+import errno
 import select
 import time
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vqmail.store.certificates import Certificates
 
 PIECE = 65536                   # bytes of one read
+UNHEARD = 4 * PIECE             # bytes that a client has not taken, and is still listened to
 HANDSHAKE = 60.0                # seconds a client may take to agree
 LAST = 60.0                     # seconds it may take for what is left when the program is gone
 LINGER = 5.0                    # seconds for its goodbye: closing sooner could make the kernel drop our last words
@@ -272,7 +274,7 @@ class Connection:
             return
         if self._client_ended and not self._told_program and not self._program_gone:
             self._told_program = True
-            self._plain.shutdown(_socket.SHUT_WR)
+            _tell(self._plain)
 
     def _encrypt(self) -> None:
         """From the program to the client's records."""
@@ -325,13 +327,14 @@ class Connection:
             self._deliver()
         if self._program_ended and not self._to_client and not self._told_client:
             self._told_client = True
-            tcp.shutdown(_socket.SHUT_WR)
+            _tell(tcp)
             if self._program_gone:
                 self.deadline = time.monotonic() + LINGER
         if self._told_client and self._client_ended and not self._to_program:
             self.close()
             return
-        hears = not self._client_ended and not self._to_program
+        # a change of keys is answered without the program, so the client decides how much is said to it
+        hears = not self._client_ended and not self._to_program and len(self._to_client) <= UNHEARD
         self._set(tcp, (loop.READ if hears else 0) | (loop.WRITE if self._to_client else 0))
         says = not self._program_ended and not self._to_client
         self._set(plain, (loop.READ if says else 0) | (loop.WRITE if self._to_program else 0))
@@ -388,6 +391,15 @@ class Connection:
             self._send()
         except OSError:
             return
+
+
+def _tell(sock: "socket") -> None:
+    """Say that no more will come; who has reset the connection meanwhile, as curl does, is told nothing."""
+    try:
+        sock.shutdown(_socket.SHUT_WR)
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
 
 
 def _hung_up(sock: "socket") -> bool:

@@ -181,3 +181,34 @@ def test_a_client_that_takes_nothing_does_not_keep_the_place_of_a_program_that_i
     running.stop()                              # it ends with its last connection
     running.stop = lambda: None
     close(call, ours)
+
+
+def test_a_client_that_does_not_wait_for_our_goodbye_is_no_fault(
+        start, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[bytes] = []
+    monkeypatch.setattr(tls_worker.log, "line", lambda _, text: said.append(text))
+    running = start()
+    call, unused = running.call()
+    close(call, unused)
+    call = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    call.settimeout(10)
+    call.connect(os.fspath(running.path))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname(), timeout=10)
+        theirs = listener.accept()[0]
+    socket.send_fds(call, [b"+"], [theirs.fileno()])
+    theirs.close()
+    client = running.agree(ours)
+    descriptors = socket.recv_fds(call, 4096, 1)[1]
+    plain = socket.socket(fileno=descriptors[0])
+    plain.settimeout(10)
+    ours.sendall(client.goodbye())
+    ours.close()
+
+    assert plain.recv(100) == b""
+    plain.close()                               # our goodbye is answered by a reset
+    running.stop()                              # it ends with its last connection
+    running.stop = lambda: None
+    call.close()
+
+    assert said == []
