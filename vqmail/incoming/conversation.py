@@ -3,13 +3,16 @@
 receive() what came, b"" for the end of file, and then, until there is nothing `pending`:
 
     wait until `not_before`, if that is still to come
-    start(descriptor)           `descriptor` is the client's; returns one to wait for, -1 if there is no need
+    start(descriptor)           `descriptor` is the client's; returns one to wait for, -1 if there is no need, or
+                                BUSY: begin again with `not_before`
     send output()               before the wait
     go_on()                     and `plain`, unless it is -1, is in the client's place from now on
 
 then send output().  `ended` is why it is over, b"" as long as it is not; `hung_up` is whether it was us who ended it.
 What may be pending: the queue's answer, that of who checks a login, a handshake, or the second before a refusal.
 """
+
+import time
 
 from vqmail import codes
 from vqmail.formats import header, quoting
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 LOGGED = 50                     # refused recipients of one connection that get a line of their own
 FAILURES = 3                    # wrong passwords in one connection
+BUSY = -2                       # a service is too busy to be called
+AGAIN = 0.05                    # seconds until it is called again
+PATIENCE = 10                   # seconds until it is given up
 
 MESSAGE, LOGIN, HANDSHAKE, REFUSAL = "message", "login", "handshake", "refusal"
 
@@ -42,6 +48,7 @@ class Conversation:
         self.hung_up = False
         self.pending = ""
         self.not_before = 0.0
+        self._give_up = 0.0                     # when to try no longer to call a service
         self.plain = -1
         self._settings = controls
         self._program = program or []
@@ -57,6 +64,7 @@ class Conversation:
         self._message: letter.Letter | None = None
         self._upgrade: secure.Upgrade | None = None
         self._attempt: login.Attempt | None = None
+        self._begun = 0                         # which AUTH it is
         self._step: Record | None = None
         self._answer = b""                      # what is said after the second
         self._accepted = self._refused = self._failed = 0
@@ -75,12 +83,22 @@ class Conversation:
         return self._session.output()
 
     def start(self, descriptor: int) -> int:
-        """Begin what is pending.  Returns a descriptor that is ready when go_on() need not wait, or -1."""
-        return STARTS[self.pending](self, descriptor)
+        """Begin what is pending.  Returns a descriptor that is ready when go_on() need not wait, -1 or BUSY."""
+        try:
+            return STARTS[self.pending](self, descriptor)
+        except BlockingIOError:                 # nobody else is to wait meanwhile: there may be other sessions here
+            now = time.monotonic()
+            self._give_up = self._give_up or now + PATIENCE
+            if now < self._give_up:
+                self.not_before = now + AGAIN
+                return BUSY
+            self._log(b"a service is too busy to be called")
+            return -1
 
     def go_on(self) -> None:
         """Finish what is pending, and go on with what the client said."""
         pending, self.pending = self.pending, ""
+        self.not_before = self._give_up = 0.0
         FINISHES[pending](self)
         self._run()
 
@@ -117,7 +135,9 @@ class Conversation:
 
     def _start_handshake(self, descriptor: int) -> int:
         try:
-            self._upgrade = secure.Upgrade(descriptor)
+            self._upgrade = secure.Upgrade(descriptor, 0)
+        except BlockingIOError:
+            raise
         except (codes.Failure, OSError) as failure:
             self._log(b"no TLS: " + reception.failure(failure))
             return -1
@@ -141,9 +161,13 @@ class Conversation:
         self._env = self._first | variables
         self._client = reception.Client(self._settings, self._env)
         self._policy = None
+        self._drop_attempt()
         self._session = smtp.Session(self._settings.greeting, self._client.limit, self._terms(), greeted=True)
 
     def _ask(self, event: "Record") -> None:
+        if self._begun != self._session.attempts:       # the one before was cancelled half-way: it counts for nothing
+            self._drop_attempt()
+            self._begun = self._session.attempts
         self._step, self.pending = event, LOGIN
 
     def _start_login(self, _descriptor: int) -> int:
@@ -183,7 +207,6 @@ class Conversation:
         self._session.logged_in(name)
 
     def _finish_refusal(self) -> None:
-        self.not_before = 0.0
         if self._failed >= FAILURES:
             self._session.hang_up(b"too-many-logins", reply.TOO_MANY_LOGINS)
         else:

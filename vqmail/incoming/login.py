@@ -38,10 +38,12 @@ class Attempt:
 
     def ask(self, step: "Record") -> int:
         """Have a sasl.Check or sasl.Relay checked.  Returns a descriptor that is readable when answer() need not wait,
-        -1 if there is none."""
+        -1 if there is none.  BlockingIOError while the service is too busy to be called: ask again."""
         self._asked = time.monotonic()
         try:
             return self._ask(step)
+        except BlockingIOError:
+            raise
         except (codes.Failure, OSError) as failure:
             self._trouble = str(failure)
             self._answer = authentication.TROUBLE
@@ -54,14 +56,14 @@ class Attempt:
                 self._answer = self._run(step)
                 return -1
             if self._service is None:
-                self._service = authentication.Exchange(self._env, SERVICE)
+                self._service = authentication.Exchange(self._env, SERVICE, 0)
             return self._service.check(step.name, step.secret, step.challenge)
         assert isinstance(step, sasl.Relay)
         if self._proved:
             self._answer = NO if step.message else authentication.Answer(codes.OK, self._proved, b"")
             return -1
         if self._service is None:
-            self._service = authentication.Exchange(self._env, SERVICE)
+            self._service = authentication.Exchange(self._env, SERVICE, 0)
         return self._service.scram(step.message)
 
     def answer(self) -> authentication.Answer:

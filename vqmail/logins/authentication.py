@@ -63,9 +63,11 @@ class Question(Record):
 
 
 class Exchange:
-    """One attempt to log in to `service`.  `env` is the session's."""
+    """One attempt to log in to `service`.  `env` is the session's.  With no `patience` (seconds) the first question is
+    a BlockingIOError while the service is too busy to be called: ask again."""
 
-    def __init__(self, env: "Mapping[bytes, bytes]", service: bytes) -> None:
+    def __init__(self, env: "Mapping[bytes, bytes]", service: bytes, patience: int = PATIENCE) -> None:
+        self._patience = patience
         self._client = account.Client.of(env, service)
         self._sock: socket | None = None
         self._pid = 0
@@ -85,7 +87,8 @@ class Exchange:
 
     def answer(self) -> Answer:
         """What the service says."""
-        assert self._sock is not None
+        if self._sock is None:                  # too busy to be called, and given up
+            return TROUBLE
         try:
             packet = self._sock.recv(LIMIT)
         except OSError:
@@ -124,8 +127,10 @@ class Exchange:
         try:
             if roles.single_user():
                 return self._child()
-            return sockets.connect(SOCKET, PATIENCE)
+            return sockets.connect(SOCKET, self._patience)
         except OSError as error:
+            if isinstance(error, BlockingIOError) and not self._patience:
+                raise
             log.line(b"auth", "cannot reach the auth service: %s; is it running? svstat %s" % (
                 error, vqhome.path(b"service/auth").decode("utf-8", "replace")))
             return _dead()

@@ -56,7 +56,7 @@ import time
 from vqmail import codes
 from vqmail.incoming import conversation, settings
 from vqmail.proto import reply, smtpevents
-from vqmail.unix import calls, inetd, log, receive, send, timed
+from vqmail.unix import calls, inetd, limits, log, receive, send, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ LONGEST = 86400                 # seconds of a session; vq-clean takes a queue f
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Talk to the client on 0 and 1 until the end."""
+    limits.no_core()                            # there may be a password in it
     name = log.name_of(argv)
     env = inetd.environment(0, env)
     try:
@@ -117,6 +118,8 @@ class Client:
         """Wait for what is pending.  However long the queue takes, it has answered when it has."""
         time.sleep(max(talk.not_before - time.monotonic(), 0))
         number = talk.start(0)
+        if number == conversation.BUSY:
+            return
         try:
             self._sender.write_all(talk.output(), seconds)
         except OSError:                         # a timeout is one of these, too; what is begun is finished anyway

@@ -45,16 +45,26 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
     if len(argv) < 2:
         raise codes.GiveUp("usage: vq-tls prog [arg ...]")
     env = inetd.environment(0, env)
-    env = {name: value for name, value in env.items() if name not in VARIABLES}
+    env = without_variables(env)
     upgrade = secure.Upgrade(0)
     try:
         plain, variables = upgrade.answer()
     except secure.Failed as failure:
-        log.line(log.name_of(argv), b"pid %d from %s: no TLS: %s" % (
-            calls.getpid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")), str(failure).encode()))
+        log.line(log.name_of(argv), failed(calls.getpid(), env, failure))
         return codes.SESSION_BROKEN
     finally:
         upgrade.close()
     fd.move(0, plain)
     calls.dup2(0, 1, inheritable=True)
     return chain.Next(argv[1:], env | variables)
+
+
+def without_variables(env: "Env") -> "Env":
+    """The environment without what only a handshake may say."""
+    return {name: value for name, value in env.items() if name not in VARIABLES}
+
+
+def failed(pid: int, env: "Env", why: Exception) -> bytes:
+    """What the log is told of a handshake that was none."""
+    return b"pid %d from %s: no TLS: %s" % (
+        pid, header.safe(env.get(b"TCPREMOTEIP", b"unknown")), str(why).encode())

@@ -43,12 +43,15 @@ def offered(env: "Env") -> bool:
 
 
 class Upgrade:
-    """One connection on its way to being secured.  TryLater if the service is not there."""
+    """One connection on its way to being secured.  TryLater if the service is not there, or too busy for `patience`
+    seconds; with 0 that is BlockingIOError."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, patience: int = CONNECT) -> None:
         try:
-            self._service = sockets.connect(SOCKET, CONNECT)
+            self._service = sockets.connect(SOCKET, patience)
         except OSError as error:
+            if isinstance(error, BlockingIOError) and not patience:
+                raise
             raise codes.TryLater("no TLS: %s: %s; is the service `tls` up?" % (
                 SOCKET.decode("utf-8", "replace"), error.strerror or error)) from None
         try:

@@ -1,8 +1,9 @@
 """Local sockets: packets with descriptors in them, and the true identity of who sent them."""
 
 import _socket
+import time
 
-from vqmail.unix import calls
+from vqmail.unix import calls, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 PACKET = 200_000                # bytes of one packet; the kernel's default send buffer holds a little more
 MANY = 16                       # descriptors in one packet
+AGAIN = 0.02                    # seconds until a service that is too busy to be called is called again
 
 
 def listen(path: bytes, mode: int) -> "socket":
@@ -39,15 +41,25 @@ def accept_from_afar(listener: "socket") -> "tuple[int, tuple[str, int]]":
 
 
 def connect(path: bytes, seconds: "float | None" = None) -> "socket":
-    """A connection to the service at `path`; OSError if there is none, or if anything of it takes `seconds`."""
+    """A connection to the service at `path`; OSError if there is none, or if anything of it takes `seconds`.
+
+    With 0 seconds BlockingIOError if it is too busy to be called now; None waits for ever.
+    """
+    until = time.monotonic() + (seconds or 0)
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     sock.settimeout(seconds)
     try:
-        sock.connect(path)
+        while True:
+            try:
+                sock.connect(path)
+                return sock
+            except BlockingIOError:             # the kernel waits with us only where there is no timeout at all
+                if time.monotonic() >= until:
+                    raise
+            timed.pause(AGAIN)
     except BaseException:
         sock.close()
         raise
-    return sock
 
 
 def pair() -> "tuple[socket, socket]":

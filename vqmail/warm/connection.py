@@ -20,6 +20,7 @@ NAME = b"tcpserver"             # what the log lines begin with: fail2ban and th
 UNSAFE = b"%:"                  # a log line has fields with : between them
 SAFE = bytes(byte if 33 <= byte <= 126 and byte not in UNSAFE else ord("?") for byte in range(256))
 FIELD_LIMIT = 100
+TLS = b"vq-tls"
 DENIED = codes.PERMANENT
 
 
@@ -34,8 +35,15 @@ class Connections:
         self._local_names: dict[bytes, bytes] = {}      # ours, not a client's: nothing of a connection is kept
 
     def is_program(self, name: bytes) -> bool:
-        """Whether the program is our own `name`, without arguments."""
-        return self.warm and len(self._options.program) == 1 and self._options.program[0].rpartition(b"/")[2] == name
+        """Whether the program is our own `name`, without arguments; vq-tls may come before it."""
+        program = self._options.program[self.in_tls:]
+        return (len(program) == 1 and program[0].rpartition(b"/")[2] == name
+                and chain.resident(program[0], self._env.get(b"PATH", b"")) is not None)
+
+    @property
+    def in_tls(self) -> bool:
+        """Whether clients speak TLS from the first byte: the program comes behind our own vq-tls."""
+        return self.warm and self._options.program[0].rpartition(b"/")[2] == TLS
 
     @property
     def warm(self) -> bool:

@@ -13,8 +13,8 @@ from vqmail.incoming import conversation, settings
 from vqmail.prog import smtpd
 from vqmail.proto import reply
 from vqmail.store import current, resolver
-from vqmail.unix import calls, child, log, loop, sockets
-from vqmail.warm import connection
+from vqmail.unix import calls, child, limits, log, loop, sockets
+from vqmail.warm import connection, handshake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ class Sessions:
         self._connections = connections
         self._resolver = resolver.Resolver()
         self._settings = current.Current(lambda: settings.Settings(self._resolver), settings.FILES)
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, Session | handshake.Handshake] = {}
         self._apart: dict[int, int] = {}        # pid of a session's own process -> number
         self._answers: list[bytes] = []
-        self._due: list[tuple[float, Session]] = []
+        self._due: list[tuple[float, Session | handshake.Handshake]] = []
         self._open = True
         self._look_at = 0.0
 
@@ -54,7 +54,7 @@ class Sessions:
             if answers and self._open:
                 sockets.send(self._inbox, b"".join(answers))
 
-    def later(self, when: float, session: "Session") -> None:
+    def later(self, when: float, session: "Session | handshake.Handshake") -> None:
         """Let `session` go on at that time."""
         self._due.append((when, session))
 
@@ -73,28 +73,49 @@ class Sessions:
         self._begin(int(text), remote, descriptors[0])
 
     def _begin(self, number: int, remote: bytes, descriptor: int) -> None:
-        sock = _socket.socket(fileno=descriptor)
         code = codes.TEMPORARY
         try:
             env = self._connections.meet(connection.parse(remote), descriptor, number)
             if env is None:
                 code = connection.DENIED
-            elif b"QMAILQUEUE" in env:
-                self._apart[self._fork(descriptor, env)] = number
-                sock.close()
-                return
-            else:
-                try:
-                    controls: settings.Settings = self._settings.get()
-                except codes.Failure:
-                    sock.send(reply.NO_CONTROLS)        # nothing was sent yet: it fits
-                    raise
-                self._sessions[number] = Session(self, sock, number, controls, env)
+            elif self._connections.in_tls:
+                self._secure(number, descriptor, env)
                 return
         except (codes.Failure, OSError) as failure:
             log.line(connection.NAME, "warning: dropping connection, %s" % failure)
-        sock.close()
+            env = None
+        if env is not None:
+            self._enter(number, descriptor, env)
+            return
+        calls.close(descriptor)
         self.over(number, code)
+
+    def _secure(self, number: int, descriptor: int, env: "Env") -> None:
+        """Let it speak TLS first."""
+        one = handshake.Handshake(self, descriptor, number, env, lambda plain, env: self._enter(number, plain, env))
+        self._sessions[number] = one
+        one.wake()
+
+    def _enter(self, number: int, descriptor: int, env: "Env") -> None:
+        """Begin the session; the descriptor is the session's."""
+        sock = _socket.socket(fileno=descriptor)
+        try:
+            if b"QMAILQUEUE" in env:
+                self._apart[self._fork(descriptor, env)] = number
+                self._sessions.pop(number, None)
+                sock.close()
+                return
+            try:
+                controls: settings.Settings = self._settings.get()
+            except codes.Failure:
+                sock.send(reply.NO_CONTROLS)            # nothing was sent yet: it fits
+                raise
+            session = self._sessions[number] = Session(self, sock, number, controls, env)
+            session.begin()
+        except (codes.Failure, OSError) as failure:
+            log.line(connection.NAME, "warning: dropping connection, %s" % failure)
+            sock.close()
+            self.over(number, codes.TEMPORARY)
 
     def _fork(self, descriptor: int, env: "Env") -> int:
         pid = calls.fork()
@@ -146,6 +167,9 @@ class Session:
         self._lingering = False
         sock.setblocking(False)
         self._conversation = conversation.Conversation(controls, env, NAME, b"pid %d" % number)
+
+    def begin(self) -> None:
+        """Greet."""
         self._guarded(self._send)
 
     def look(self, now: float) -> None:
@@ -210,6 +234,8 @@ class Session:
                 self._flush()
                 return
             self._awaited = self._conversation.start(self._socket.fileno())
+            if self._awaited == conversation.BUSY:
+                continue
             if self._awaited >= 0:
                 self._waiting = True
                 self._owner.loop.watch(self._awaited, lambda: self._guarded(self._answered))
@@ -287,6 +313,7 @@ class Session:
 
 def serve(inbox: "socket", connections: connection.Connections) -> None:
     """Be a member of a crew.  Never returns."""
+    limits.no_core()                            # there are passwords in it
     null = calls.open(b"/dev/null", calls.O_RDWR)
     for each in (0, 1):
         calls.dup2(null, each, inheritable=True)
