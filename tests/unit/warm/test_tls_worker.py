@@ -202,6 +202,7 @@ def test_a_client_that_does_not_wait_for_our_goodbye_is_no_fault(
     descriptors = socket.recv_fds(call, 4096, 1)[1]
     plain = socket.socket(fileno=descriptors[0])
     plain.settimeout(10)
+    client.receive(ours.recv(65536))            # tickets; closing before that would be a reset at once
     ours.sendall(client.goodbye())
     ours.close()
 
