@@ -221,6 +221,30 @@ def test_scram_tells_the_client_that_the_server_knows_it_too(site: module.System
         assert each.rcpt(ELSEWHERE)[0] == 250
 
 
+def test_a_login_that_was_cancelled_counts_for_nothing_in_the_next(site: module.System, warm: bool) -> None:
+    def say(text: bytes) -> "tuple[int, bytes]":
+        code, said = each.docmd(base64.b64encode(text).decode())
+        return code, base64.b64decode(said) if code == 334 else said
+
+    def proof(bob: scram_client.Client) -> "tuple[int, bytes]":
+        assert each.docmd("AUTH SCRAM-SHA-256")[0] == 334
+        return say(bob.final(say(bob.first())[1]))
+
+    bob = scram_client.Client(f"bob@{A}".encode(), SECRET.encode())
+    with client(site, site.start_smtp(warm)) as each:
+        assert each.docmd("AUTH SCRAM-SHA-256")[0] == 334
+        assert say(bob.first())[0] == 334
+        assert each.docmd("*")[0] == 501
+        assert proof(bob) == (334, bob.expected)            # a second attempt is one of its own
+        assert each.docmd("*")[0] == 501                    # proved, but then he did not want to
+        assert each.docmd("AUTH SCRAM-SHA-256 =")[0] == 535
+        assert each.mail(f"bob@{A}")[0] == 250
+        assert each.rcpt(ELSEWHERE)[0] == 553
+        each.rset()
+        assert proof(bob) == (334, bob.expected)
+        assert say(b"")[0] == 235
+
+
 def test_forced_tls_and_the_second_starttls(site: module.System, warm: bool) -> None:
     port = site.start_smtp(warm, {"FORCETLS": "1", "SUBMISSION": "1"})
     with client(site, port, tls=False) as each:

@@ -63,6 +63,18 @@ def test_a_line_that_makes_no_sense_hurts_only_who_has_no_other(home: support.Ho
         % os.fsencode(conf))
 
 
+def test_a_file_that_others_can_write_to_is_not_believed(home: support.Home) -> None:
+    conf = home.write("conf.pop", "10.0.0.2 domain1.com\n")
+    assert say(home, str(conf), *PRINT, TCPLOCALIP="10.0.0.2")[0] == 0
+    for mode, owner in ((0o664, -1), (0o646, -1), (0o644, 45999)):
+        conf.chmod(mode)
+        os.chown(conf, owner, -1)
+
+        assert say(home, str(conf), *PRINT, TCPLOCALIP="10.0.0.2") == (
+            111, b"", b"vq-virtuald: %s is writable for others than root: chown root and chmod go-w it\n"
+            % os.fsencode(conf))
+
+
 def test_without_its_file_it_is_trouble(home: support.Home) -> None:
     assert say(home, "/nowhere/conf", "true", TCPLOCALIP="10.0.0.2") == (
         111, b"", b"vq-virtuald: cannot read /nowhere/conf: No such file or directory\n")

@@ -85,7 +85,8 @@ def ask(name: bytes, secret: bytes, challenge: bytes, client: Client, stage: "in
     With a `stage` those before the source of that number have been asked already, and it stops before any other slow
     one: the code is LATER + its number then.  FIRST is the first stage.
     """
-    usable = name and b"\0" not in name + secret + challenge and b"\n" not in name
+    # an empty password is nobody's: LDAP, behind PAM or a program, says yes to it and means that nobody asked who it is
+    usable = name and secret and b"\0" not in name + secret + challenge and b"\n" not in name
     why = UNKNOWN
     hashed = False
     for number, source in enumerate(sources.read() if usable else []):

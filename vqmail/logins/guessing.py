@@ -40,6 +40,7 @@ ADDRESS, USER, PAIR, KNOWN = range(4)           # KNOWN is written after a login
 SIZE = HEAD + 4 * REGION
 FREE = 3                        # wrong passwords that cost no waiting
 PATIENCE = 2                    # seconds to wait for the lock
+SKEW = 60                       # seconds that a time may be in the future
 DEFAULTS = {b"failures": 20, b"window": 900, b"lockout": 900, b"delay": 8}
 MOST = 65535
 
@@ -98,8 +99,15 @@ class _Slot:
         return b"".join((self.tag, self.failures.to_bytes(2, "little"), self.mark, self.last.to_bytes(4, "little"),
                          self.until.to_bytes(4, "little"), bytes([self.length, 0, 0, 0]), self.plain))
 
+    def locked(self, limits: Limits, now: int) -> int:
+        """The seconds that its lock lasts; 0 if there is none, or one that ends later than any lock does."""
+        left = self.until - now
+        return left if 0 < left <= limits.numbers[b"lockout"] + SKEW else 0
+
     def now(self, limits: Limits, now: int) -> int:
         """The failures that are not forgotten yet: as many as lock out, in a window."""
+        if self.last > now + SKEW:              # the clock was wrong then, or the table is broken
+            return 0
         forgotten = max(now - self.last, 0) * limits.numbers[b"failures"] // max(limits.numbers[b"window"], 1)
         return max(self.failures - forgotten, 0)
 
@@ -190,8 +198,8 @@ def gate(name: bytes, address: bytes) -> Gate:
                 if known is not None and known.now(limits, now) < limits.numbers[b"failures"]:
                     return Gate(limits.wait(known.now(limits, now)), 0)
             found = table.find(ADDRESS, place) if place is not None else None
-            if found is not None and found.until > now:
-                return Gate(0, found.until - now)
+            if found is not None and found.locked(limits, now):
+                return Gate(0, found.locked(limits, now))
             both = [each.now(limits, now) for each in (found, table.find(USER, name)) if each is not None]
             return Gate(limits.wait(max(both, default=0)), 0)
     except OSError as error:
@@ -226,7 +234,7 @@ def _count(table: _Table, name: bytes, place: "bytes | None", limits: Limits, no
     for each in slots:
         each.failures, each.last = min(each.now(limits, now) + 1, MOST), now
         table.put(each)
-    if place is not None and slots[1].failures >= limits.numbers[b"failures"] and slots[1].until <= now:
+    if place is not None and slots[1].failures >= limits.numbers[b"failures"] and not slots[1].locked(limits, now):
         slots[1].until, slots[1].failures = now + limits.numbers[b"lockout"], 0
         table.put(slots[1])
         log.line(b"guessing", b"%s is locked out for %d seconds after %d wrong passwords; vq-logins ends that" % (
@@ -257,7 +265,7 @@ def addresses() -> "list[tuple[bytes, int, int]]":
     """(address, failures, seconds that it is locked out) of those that count now.  TryLater, OSError."""
     limits, now = Limits(), int(time.time())
     with _Table() as table:
-        found = [(shown(each.plain[:each.length]), each.now(limits, now), max(each.until - now, 0))
+        found = [(shown(each.plain[:each.length]), each.now(limits, now), each.locked(limits, now))
                  for each in table.all(ADDRESS)]
     return sorted(each for each in found if each[1] or each[2])
 

@@ -25,7 +25,7 @@ from vqmail import codes
 from vqmail.formats import base64
 from vqmail.logins import account, admission, authentication, guessing, scramsecret
 from vqmail.proto import scram
-from vqmail.unix import calls, log, timed
+from vqmail.unix import calls, limits, log, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def main(argv: "list[bytes]", _env: "Env") -> int:
     """Serve until the other end is gone, or has its answer."""
     if len(argv) != 1:
         raise codes.GiveUp("usage: vq-auth, with a socket at descriptor 0")
+    limits.no_core()
     conversation = None
     while True:
         timed.wait_for_input(0, SECONDS)

@@ -74,7 +74,7 @@ STANDARDS   checkpassword(8); Dovecot 2.3, AuthDatabase.CheckPassword
 from vqmail import codes
 from vqmail.formats import checkpassword
 from vqmail.logins import account, admission
-from vqmail.unix import calls, chain, fd, log, priv
+from vqmail.unix import calls, chain, fd, limits, log, priv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
     """Check, drop, and go on as subprogram."""
     name_only = argv[1:2] == [NAME_ONLY]
     following = argv[2:] if name_only else argv[1:]
+    limits.no_core()                            # there will be a password in it
     try:
         name, secret, challenge = checkpassword.decode(_read())
     except (OSError, ValueError):

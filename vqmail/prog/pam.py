@@ -33,7 +33,7 @@ STANDARDS   pam(3)
 
 from vqmail import codes
 from vqmail.formats import checkpassword
-from vqmail.unix import calls, fd, log
+from vqmail.unix import calls, fd, limits, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     """Ask PAM."""
     if len(argv) != 2:
         raise codes.GiveUp("usage: vq-pam service")
+    limits.no_core()
     try:
         name, secret, _ = checkpassword.decode(fd.read_all(3, checkpassword.LIMIT))
     except (OSError, ValueError):

@@ -49,7 +49,7 @@ from vqmail.formats import checkpassword, header
 from vqmail.logins import offer
 from vqmail.proto import pop3
 from vqmail.store import control, secure
-from vqmail.unix import calls, child, fd, inetd, line, log, send, timed
+from vqmail.unix import calls, child, fd, inetd, limits, line, log, send, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     """Talk to the client until it has said who it is; have that checked."""
     if len(argv) < 3:
         raise codes.GiveUp("usage: vq-popup hostname subprogram [arg ...]")
+    limits.no_core()                            # there will be a password in it
     door = Door(argv, inetd.environment(0, env))
     try:
         return door.serve()

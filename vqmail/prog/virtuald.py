@@ -28,7 +28,7 @@ With -r prog runs with the directory as its root, and in it.  Only what is insid
                             users are found if virtual/DOMAIN inside is a link to / (mkdir virtual;
                             ln -s / virtual/DOMAIN)
 
-The directory must be root's, and nobody else may write into it, for programs run there as root.
+conf, and with -r the directory, must be root's, and nobody else may write there: programs run as root.
 
 READS       conf
 WRITES      2   the log: who was sent away
@@ -58,6 +58,8 @@ from vqmail.unix import calls, chain, fd, inetd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from posix import stat_result
+
     from vqmail.unix.chain import Env
 
 USAGE = "usage: vq-virtuald [-r] conf prog [arg ...]"
@@ -88,6 +90,7 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
 def _lookup(conf: bytes, address: bytes) -> bytes:
     shown = conf.decode("utf-8", "replace")
     try:
+        _trusted(calls.stat(conf), shown)
         hosts, faults = virtualhosts.parse(fd.read_file(conf, LIMIT))
     except OSError as error:
         raise codes.TryLater("cannot read %s: %s" % (shown, error.strerror)) from None
@@ -108,7 +111,11 @@ def _root(directory: bytes) -> bytes:
         found = calls.stat(directory)
     except OSError as error:
         raise codes.TryLater("cannot look at %s: %s" % (shown, error.strerror)) from None
-    if found.st_uid not in (0, calls.geteuid()) or found.st_mode & 0o022:
-        raise codes.TryLater("%s is writable for others than root, and programs would run there as root: chown root "
-                             "and chmod go-w it, or leave out -r" % shown)
+    _trusted(found, shown)
     return directory
+
+
+def _trusted(found: "stat_result", shown: str) -> None:
+    """Whoever can write to it decides what root does, and whose password counts."""
+    if found.st_uid not in (0, calls.geteuid()) or found.st_mode & 0o022:
+        raise codes.TryLater("%s is writable for others than root: chown root and chmod go-w it" % shown)

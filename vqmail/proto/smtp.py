@@ -26,8 +26,9 @@ BEFORE_TLS = (b"EHLO", b"HELO", b"NOOP", b"STARTTLS", b"QUIT")                  
 
 
 class Session:
-    """One connection.  `helo`, `extended`, `login` (b"" before it), `sender` (None before MAIL), `size` (0 unless MAIL
-    announced one) and `recipients` say where it stands.  One that goes on over TLS is `greeted` already."""
+    """One connection.  `helo`, `extended`, `attempts` (to log in), `login` (b"" before it), `sender` (None before
+    MAIL), `size` (0 unless MAIL announced one) and `recipients` say where it stands.  One that goes on over TLS is
+    `greeted` already."""
 
     def __init__(self, greeting: bytes, size_limit: int = 0, terms: smtpevents.Terms = smtpevents.OPEN, *,
                  greeted: bool = False) -> None:
@@ -45,7 +46,7 @@ class Session:
         self._skipping = False              # within a line that is too long
         self._content: data.Content | None = None
         self._exchange: sasl.Exchange | None = None
-        self._attempts = 0
+        self.attempts = 0
         self._asked: Record | None = None
         self._closed: smtpevents.Closed | None = None
         self._errors = 0
@@ -242,9 +243,9 @@ class Session:
         if refusal:
             self._bad(refusal)
             return
-        self._attempts += 1
+        self.attempts += 1
         host = self._greeting.partition(b" ")[0]
-        self._exchange = sasl.Exchange(mechanism, b"<%s.%d@%s>" % (self._terms.nonce, self._attempts, host))
+        self._exchange = sasl.Exchange(mechanism, b"<%s.%d@%s>" % (self._terms.nonce, self.attempts, host))
         self._log_in(self._exchange.begin(initial.lstrip(b" ") if given else None))
 
     def _log_in(self, step: Record) -> None:

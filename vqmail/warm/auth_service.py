@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WORKERS = 8                     # processes that compare
 SLOW_WORKERS = 16               # of each slow source
 CLIENTS, EACH = 1000, 20        # attempts at once, and from one address
+SPARE = 80                      # descriptors that are not clients', who have one, and another when it is their turn
 IDLE = 300                      # seconds for a client's next message
 STAGE = b"\0stage\0"            # a job: the stage of the sources, and the question
 
@@ -36,9 +37,10 @@ def listen() -> "socket":
 
 def serve(listener: "socket", number: int, alive: int) -> int:
     """Serve until TERM, or until the other end of the pipe `alive` is closed."""
+    files = limits.raise_files()
     limits.no_core()
     passwords.load()
-    service = Service(listener, alive)
+    service = Service(listener, alive, min(CLIENTS, (files - SPARE) // 2))
     while service.turn():
         pass
     return codes.OK
@@ -61,7 +63,8 @@ class _Client:
 class Service:
     """The attempts that are going on."""
 
-    def __init__(self, listener: "socket", alive: int) -> None:
+    def __init__(self, listener: "socket", alive: int, most: int = CLIENTS) -> None:
+        self._most = most
         self._loop = loop.Loop()
         self._pools: dict[int, pool.Pool] = {}
         self._listener = listener
@@ -104,7 +107,7 @@ class Service:
             except OSError:
                 return
             uid = sockets.peer(sock)[1]
-            if uid not in self._uids or len(self._clients) >= CLIENTS:
+            if uid not in self._uids or len(self._clients) >= self._most:
                 log.line(b"auth", "uid %d may not ask" % uid if uid not in self._uids else "too many at once")
                 sock.close()
                 continue

@@ -214,3 +214,28 @@ def test_client_without_an_address_waits_by_his_name_only(world: World) -> None:
 
     assert guessing.Gate(8, 0) == guessing.gate(BOB, b"")
     assert guessing.Gate(0, 0) == guessing.gate(b"ann@example.test", b"")
+
+def test_clock_that_was_years_ahead_for_a_moment_locks_nobody_out_for_years(world: World) -> None:
+    world.now += 10 * 365 * 86400
+    world.guess(20)
+    assert 900 == guessing.gate(b"carl@example.test", HERE).locked
+    world.now -= 10 * 365 * 86400
+
+    assert guessing.Gate(0, 0) == guessing.gate(BOB, HERE)
+    assert [] == guessing.addresses()
+    world.guess(20)
+    assert 900 == guessing.gate(b"carl@example.test", HERE).locked
+
+
+def test_table_of_noise_locks_nobody_out_for_longer_than_the_limit(world: World) -> None:
+    guessing.wrong(BOB, HERE, b"x")
+    with open(guessing.PATH, "r+b") as file:
+        file.seek(guessing.HEAD)
+        for _ in range(4):
+            for number in range(guessing.BUCKETS * guessing.BUCKET):
+                tag = file.read(8)
+                file.seek(-8, 1)
+                file.write((tag if any(tag) else number.to_bytes(8, "little")) + b"\xff" * 24)
+
+    assert guessing.Gate(0, 0) == guessing.gate(BOB, HERE)
+    assert all(each[2] <= 960 for each in guessing.addresses())
