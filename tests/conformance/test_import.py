@@ -494,3 +494,39 @@ def test_vpopmail_in_place(world: System, tmp_path: pathlib.Path, compiled: bool
     assert messages(world, "bob@d.test", "another") == 5
     assert world.run("vq-domain", "list").stdout.decode().count("d.test") >= 1
     assert world.run("vq-domain", "info", "d.test").returncode == 0
+
+
+# what POP3 clients know the messages by
+
+def unique_ids(world: System, user: str) -> "list[str]":
+    client = poplib.POP3("127.0.0.1", world.ports["pop3"], timeout=30)  # type: ignore[attr-defined]
+    client.user(user)
+    client.pass_("secret")
+    found = [each.decode().split()[1] for each in client.uidl()[1]]
+    client.quit()
+    return found
+
+
+def test_pop3_clients_fetch_nothing_again(world: System, tmp_path: pathlib.Path) -> None:
+    old = tmp_path / "old"
+    maildir(old / "mail/luser")                                          # as tpop3d served it
+    (old / "dump.sql").write_text(
+        "INSERT INTO domain (domain_name, path, max_popbox) VALUES ('klient1.test', '/mail', 10);\n"
+        "INSERT INTO popbox (domain_name, local_part, password_hash, mbox_name) VALUES\n"
+        "('klient1.test', 'luser', '5ebe2294ecd0e0f08eab7690d2a6ee69', 'luser');\n")
+    for number, name in enumerate(("courier", "dovecot", "told")):
+        maildir(old / "home" / name / "Maildir")
+        own(old / "home" / name, 1001 + number)
+    (old / "home/dovecot/Maildir/dovecot-uidlist").write_text("3 V1234567890 N8 G0\n7 :1000000000.0.old\n")
+    own(old / "home/dovecot", 1002)
+    (old / "passwd").write_text("".join(f"{name}:{MD5}:{1001 + number}:{1001 + number}::/home/{name}:/bin/sh\n"
+                                        for number, name in enumerate(("courier", "dovecot", "told"))))
+    run(world, "vmail-sql", old / "dump.sql", "--root", old, "--do")
+    run(world, "passwd", old / "passwd", "d.test", "--root", old, "--user", "courier", "--user", "dovecot", "--do")
+    run(world, "passwd", old / "passwd", "d.test", "--root", old, "--user", "told", "--uidl", "tpop3d", "--do")
+
+    assert run(world, "passwd", old / "passwd", "d.test", "--uidl", "imap", code=100) == ""
+    serve(world)
+    assert {user: unique_ids(world, user) for user in ("luser@klient1.test", "courier@d.test", "dovecot@d.test", "told@d.test")
+            } == {"luser@klient1.test": ["985a93f2f960f80f63a30568f10e8ecf"], "courier@d.test": ["1000000000.0.old"],
+                  "dovecot@d.test": ["00000007499602d2"], "told@d.test": ["985a93f2f960f80f63a30568f10e8ecf"]}

@@ -44,6 +44,8 @@ OPTIONS     --do                do it
             --in-place          leave vpopmail's tree where it is
             --root=DIR          what is before all absolute paths: an old disk
             --no-mail           leave the mail
+            --uidl=STYLE        how POP3 clients know the messages of maildirs that are copied: qmail, tpop3d, dovecot;
+                                without it tpop3d for vmail-sql, dovecot where there is a dovecot-uidlist
             --no-logins         keep no old names for logins
             --keep-clear        keep passwords that are stored in clear so, for APOP; others are hashed
             --owner=OWNER       of a new domain: a UNIX user, UID:GID, or new: a uid that nobody has; new without it,
@@ -71,6 +73,7 @@ STANDARDS   vpopmail 5.4, VMailMgr 0.97, Vmail-SQL, vm-pop3d, Courier userdb; mb
 from vqmail import codes
 from vqmail.admin import caller, command, names
 from vqmail.admin.imports import passwd_files, take, unix_users, vmail_sql, vmailmgr_users, vpopmail
+from vqmail.formats import uidl
 from vqmail.store import roles
 from vqmail.unix import calls, fd, usage
 
@@ -97,6 +100,7 @@ Options:
   --mail=DIR
   --root=DIR
   --no-mail
+  --uidl=STYLE
   --no-logins
   --keep-clear
   --owner=OWNER
@@ -139,13 +143,16 @@ def _wish(asked: "dict[str, Any]") -> take.Wish:
         raise codes.GiveUp("--uids is own or owner")
     if asked["--in-place"] and asked["--owner"]:
         raise codes.GiveUp("a tree in place stays its owner's; leave --owner out")
+    style = command.encode(asked["--uidl"])
+    if style and style not in uidl.STYLES:
+        raise codes.GiveUp("--uidl is qmail, tpop3d or dovecot")
     owner = command.encode(asked["--owner"])
     if asked["vmailmgr"] and not owner and not roles.single_user():
         owner = vmailmgr_users.owner(command.encode(asked["HOME"]))
         which = which or (b"owner" if owner else b"")
     return take.Wish(do=asked["--do"], owner=owner or b"new",
                      uids=which or (b"owner" if asked["vpopmail"] else b""), with_mail=not asked["--no-mail"],
-                     keep_clear=asked["--keep-clear"])
+                     keep_clear=asked["--keep-clear"], uidl=style)
 
 
 def _find(asked: "dict[str, Any]") -> "Found":

@@ -22,11 +22,16 @@ MD5_HEX, MD5_BASE64 = 32, 24    # characters
 
 @dataclasses.dataclass
 class Mail:
-    """Where the mail of a mailbox is: below `root` no link is followed.  `kind` is maildir or mbox."""
+    """Where the mail of a mailbox is: below `root` no link is followed.  `kind` is maildir or mbox.
+
+    `uidl` is the style of unique-ids by which POP3 clients know the messages of a maildir; b"" if the system that
+    served it does not tell.
+    """
 
     kind: str
     root: bytes
     path: bytes
+    uidl: bytes = b""
 
 
 @dataclasses.dataclass

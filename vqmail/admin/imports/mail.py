@@ -17,7 +17,8 @@ import stat
 from vqmail import codes
 from vqmail.admin import transaction
 from vqmail.admin.imports.found import Mail, shown
-from vqmail.formats import fromline, maildirname
+from vqmail.formats import fromline, maildirname, uidl
+from vqmail.store import uidl as uidlstore
 from vqmail.store import virtual
 from vqmail.unix import beneath, durable
 
@@ -63,8 +64,12 @@ class Staging:
         for each in os.listdir(self.path):
             shutil.rmtree(self.path + b"/" + each)
 
-    def bring(self, name: bytes, mail: "Mail | None", dotqmail: bytes = b"") -> "tuple[int, int]":
-        """Have a home of `name` here with that mail and .qmail; how many messages and bytes.  Refused."""
+    def bring(self, name: bytes, mail: "Mail | None", dotqmail: bytes = b"",
+              uidl_style: bytes = b"") -> "tuple[int, int]":
+        """Have a home of `name` here with that mail and .qmail; how many messages and bytes.  Refused.
+
+        `uidl_style` is what the file uidlstyle of a maildir is to say, whoever served it.
+        """
         part = self.path + b"/" + name + PART
         self.left = []
         os.mkdir(part, 0o700)
@@ -72,6 +77,7 @@ class Staging:
         try:
             if mail is not None and mail.kind == "maildir":
                 count = _maildir(mail, box, self.left)
+                _note_style(box, uidl_style or mail.uidl)
             else:
                 for each in (b"", *(b"/" + each for each in FOLDERS)):
                     os.mkdir(box + each, 0o700)
@@ -162,6 +168,15 @@ def _maildir(mail: Mail, into: bytes, left: "list[str]") -> "tuple[int, int]":
         raise Refused("%s changed while it was copied (%d messages there, %d here): stop what delivers there" % (
             shown(mail.root + mail.path), len(there), len(here)))
     return len(here), sum(size for _, size in here)
+
+
+def _note_style(maildir: bytes, wanted: bytes) -> None:
+    """Let POP3 clients find the unique-ids that they know; what the maildir itself says goes first."""
+    if not wanted and os.path.lexists(maildir + b"/" + uidlstore.DOVECOTS):
+        wanted = uidl.DOVECOT
+    if wanted and not os.path.lexists(maildir + b"/" + uidlstore.STYLE):
+        with open(maildir + b"/" + uidlstore.STYLE, "xb") as file:
+            file.write(wanted + b"\n")
 
 
 def _copy(number: int, into: bytes, owner: int, depth: int, left: "list[str]") -> None:

@@ -39,8 +39,10 @@ COUNTS = ("domains", "users", "there", "aliases", "logins", "other_names", "mess
 class Wish:
     """How it is to be done.  `do` is False if it is only to be shown."""
 
-    def __init__(self, *, do: bool, owner: bytes, uids: bytes, with_mail: bool, keep_clear: bool) -> None:
+    def __init__(self, *, do: bool, owner: bytes, uids: bytes, with_mail: bool, keep_clear: bool,
+                 uidl: bytes = b"") -> None:
         self.do, self.owner, self.uids, self.with_mail, self.keep_clear = do, owner, uids, with_mail, keep_clear
+        self.uidl = uidl                        # what served POP3 was, if the mail does not tell
 
 
 class Taker:
@@ -151,7 +153,8 @@ class Taker:
             self._progress("%s: user %d of %d" % (shown(domain.name), number, len(wanted)))
             if staging is not None:
                 try:
-                    count, size = staging.bring(each.name, each.mail if self.wish.with_mail else None, each.dotqmail)
+                    count, size = staging.bring(
+                        each.name, each.mail if self.wish.with_mail else None, each.dotqmail, self.wish.uidl)
                 except mail.Refused as refused:
                     self.result.problem(each.source, "%s is not taken: %s" % (
                         shown(each.name + b"@" + domain.name), refused))

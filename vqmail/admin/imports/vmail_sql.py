@@ -8,7 +8,7 @@
 from vqmail import codes
 from vqmail.admin.imports import found, secrets
 from vqmail.admin.imports.found import Found, Mailbox, shown
-from vqmail.formats import sqldump
+from vqmail.formats import sqldump, uidl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def _popbox(result: Found, source: str, values: "Values", paths: "dict[bytes, by
         result.problem(source, "%s cannot be the name of a mailbox's file" % shown(where))
         return
     mailbox.mail = found.mail(root + paths[name].rstrip(b"/"), b"/" + where) if paths[name] else None
+    if mailbox.mail:
+        mailbox.mail.uidl = uidl.TPOP3D         # which served it
     result.add(result.domains[name], mailbox)
 
 
