@@ -7,7 +7,7 @@ import typing
 
 import login_world
 import pytest
-from login_world import EXPIRED, LOCKED, NAME, PASSWORD, SERVICE
+from login_world import EXPIRED, LOCKED, NAME, PASSWORD, SERVICE, ask
 from system import System
 
 IN, WRONG, TROUBLE = 0, 1, 111
@@ -220,3 +220,12 @@ def test_smtp_auth_patch_hands_over_a_digest(world: System) -> None:
         assert [[IN, "clara@example.test"]] == login_world.ask(world, ("clara@example.test", digest, challenge))
     finally:
         passwd.write_text(kept)
+
+
+def test_empty_password_is_nobodys_whoever_would_say_yes_to_it(world: System) -> None:
+    program = login_world.script(world, "anybody", "exit 0")
+    sources(world, f"virtual\ncheckpassword {program}\n")
+
+    assert [IN, WRONG, WRONG] == [checkpassword(world, "ann", each, env={"SERVICE": "smtp"})[0]
+                                  for each in ("x", "", "\0")]
+    assert [[IN, "ann@host.test"], [WRONG, ""]] == ask(world, ("ann", "x"), ("ann", ""))
