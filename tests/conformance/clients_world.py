@@ -50,7 +50,7 @@ class Site:
         self.services.start()
         for service in ("pop3", "smtp"):
             for how in ("tls", "inside"):
-                wait_until(lambda port=self.ports[service, how]: _listens(port), f"{service}, {how}")
+                wait_until(lambda port=self.ports[service, how]: listens(port), f"{service}, {how}")
         for door in ("submission", "pop3b"):
             wait_until(lambda door=door: "status: 0/" in self.services.log(door), door)
         wait_until(lambda: self.services.log("tls").count("loaded") >= 5, "the certificates")
@@ -136,7 +136,7 @@ class Site:
         return "".join(self.services.log(name) for name in names)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=20).close()
     except ConnectionError:

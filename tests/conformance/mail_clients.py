@@ -207,14 +207,14 @@ set sleep_time=0
     return said, process.returncode
 
 
-def mutt_pop3(site: Site, errand: Errand) -> bytes:
+def mutt_pop3(site: Site, errand: Errand, mechanism: str = "user") -> bytes:
     box = errand.folder / "saved"
     url = errand.url("pop")
     said, _ = mutt(site, errand, f"""\
 set spoolfile={url}/
 set pop_user="{errand.user}"
 set pop_pass="{errand.password}"
-set pop_authenticators=user
+set pop_authenticators={mechanism}
 set pop_delete=no
 set delete=no
 set quit=yes

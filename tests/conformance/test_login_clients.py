@@ -1,13 +1,17 @@
 """Logging in with the programs that people have, over TLS and without, in each form of a login: a whole installation under
 svscan, its doors under Debian's tcpserver (a process for each connection) and under ours (warm)."""
 
+import base64
 import itertools
+import subprocess
 import typing
 
 import mail_clients
 import pytest
-from clients_world import ANN, ANNS, BEHIND, CARL, HOST, ONE, SECRET, TWO, Site
+from clients_world import ANN, ANNS, CARL, HOST, ONE, SECRET, TWO, Site, listens
 from mail_clients import CANNOT, POP3, SMTP, Errand
+from supervised import lasting_port
+from system import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.peers]
 NUMBERS = itertools.count(1)
@@ -57,3 +61,185 @@ def test_each_client_reads_the_mail_of_the_right_bob(site: Site, errand, name: s
         assert fetch(site, errand(how, "bob", SECRET[ONE])) == b""
     else:                                       # the name in the TLS handshake says whose bob it is
         assert b"of domain2.test" in lines(fetch(site, errand(how, "bob", SECRET[TWO], f"pop.{TWO}")))
+
+
+# ---- sending
+
+
+@pytest.mark.parametrize(("name", "how"), [(name, how) for name in SMTP for how in ("starttls", "tls")])
+def test_each_client_sends_as_the_right_bob(site: Site, errand, name: str, how: str) -> None:
+    send = SMTP[name]
+    subject = f"{name} {how}"
+
+    assert not send(site, errand(how, f"bob@{ONE}", SECRET[TWO], subject="wrong " + subject))
+    assert send(site, errand(how, f"bob@{ONE}", SECRET[ONE], subject="full " + subject))
+    assert send(site, errand(how, "bob", SECRET[TWO], f"smtp.{TWO}", subject="bare " + subject, sender=f"bob@{TWO}"))
+
+    for words, domain in (("full", ONE), ("bare", TWO)):
+        text = site.arrived(f"{words} {subject}")
+        received = text[text.index("Received: from unknown (HELO "):].split("; ")[0]
+
+        assert f"(bob@{domain}@127.0.0.1)\n" in received
+        assert " with ESMTPSA" in received
+        assert text.startswith(f"Return-Path: <bob@{domain}>\n")
+        assert text.rstrip("\n").endswith("\n..dots\nlast")       # swaks adds a line
+        assert "\nDate: " in text
+    assert site.find("wrong " + subject) == ""
+
+
+# ---- each form of a login, each mechanism
+
+
+FORMS = (f"bob@{TWO}", f"BOB@{TWO.title()}", f"bob!{TWO}", f"bob%{TWO}", f"bob:{TWO}", f"bob/{TWO}", f"bob#{TWO}", "d2bob")
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_each_form_of_a_login(site: Site, errand, name: str) -> None:
+    subject = f"as {name}"
+
+    assert b"of domain2.test" in lines(mail_clients.mpop(site, errand("plain", name, SECRET[TWO])))
+    assert mail_clients.mpop(site, errand("starttls", name, SECRET[ONE])) == b""
+    assert mail_clients.msmtp(site, errand("starttls", name, SECRET[TWO], subject=subject, sender=f"bob@{TWO}"))
+    assert not mail_clients.msmtp(site, errand("tls", name, SECRET[ONE], subject=subject, sender=f"bob@{TWO}"))
+    assert f"(bob@{TWO}@127.0.0.1)" in site.arrived(subject)
+
+
+@pytest.mark.parametrize("fetch", [mail_clients.fetchmail, mail_clients.getmail])
+def test_a_bare_name_is_of_the_domain_of_the_address_that_was_called(site: Site, errand, fetch) -> None:
+    behind = {"host": "behind.test", "port": site.ports["pop3", "behind"]}
+
+    assert b"of domain2.test" in lines(fetch(site, errand("plain", "bob", SECRET[TWO], **behind)))
+    assert fetch(site, errand("plain", "bob", SECRET[ONE], **behind)) == b""
+    assert b"of domain1.test" in lines(fetch(site, errand("plain", f"bob@{ONE}", SECRET[ONE], **behind)))
+
+
+@pytest.fixture
+def mechanisms(site: Site) -> "typing.Iterator[None]":
+    """Everything is offered; it is only of use for ann, whose password is stored in clear."""
+    texts = {"authmechanisms": "plain\nlogin\ncram-md5\nscram-sha-256\n", "apop": "1\n"}
+    for name, text in texts.items():
+        (site.home / "control" / name).write_text(text)
+    yield
+    for name in texts:
+        (site.home / "control" / name).unlink()
+
+
+def curl_by(mechanism: str) -> "tuple[str, str]":
+    return "--login-options", f"AUTH={mechanism}"
+
+
+READING = {
+    **{f"mpop {each}": lambda site, errand, each=each: mail_clients.mpop(site, errand, each)
+       for each in ("user", "plain", "login", "cram-md5", "apop")},
+    **{f"curl {each}": lambda site, errand, each=each: mail_clients.curl_pop3(site, errand, *curl_by(each))
+       for each in ("PLAIN", "LOGIN", "CRAM-MD5", "+APOP")},
+    **{f"mutt {each}": lambda site, errand, each=each: mail_clients.mutt_pop3(site, errand, each)
+       for each in ("apop", "cram-md5", "user")},
+    "perl": POP3["perl"], "python": POP3["python"], "fetchmail": POP3["fetchmail"], "s-nail": POP3["s-nail"],
+}
+SENDING = {
+    **{f"swaks {each}": lambda site, errand, each=each: mail_clients.swaks(site, errand, each)
+       for each in ("PLAIN", "LOGIN", "CRAM-MD5")},
+    **{f"msmtp {each}": lambda site, errand, each=each: mail_clients.msmtp(site, errand, each)
+       for each in ("plain", "login", "cram-md5", "scram-sha-256", "on")},
+    **{f"curl {each}": lambda site, errand, each=each: mail_clients.curl_smtp(site, errand, *curl_by(each))
+       for each in ("PLAIN", "LOGIN", "CRAM-MD5")},
+    **{f"mutt {each}": lambda site, errand, each=each: mail_clients.mutt_smtp(site, errand, each)
+       for each in ("login", "cram-md5", "scram-sha-256")},
+    "perl": SMTP["perl"], "python": SMTP["python"], "node": SMTP["node"], "s-nail": SMTP["s-nail"],
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_each_mechanism_for_reading(site: Site, errand, mechanisms, name: str) -> None:
+    fetch = READING[name]
+
+    assert b"of domain1.test" in lines(fetch(site, errand("starttls", ANN, ANNS)))
+    assert fetch(site, errand("starttls", ANN, wrong(ANNS))) == b""
+
+
+@pytest.mark.parametrize("name", SENDING)
+def test_each_mechanism_for_sending(site: Site, errand, mechanisms, name: str) -> None:
+    send = SENDING[name]
+
+    assert send(site, errand("starttls", ANN, ANNS, subject=f"by {name}", sender=ANN))
+    assert not send(site, errand("starttls", ANN, wrong(ANNS), subject=f"by {name}", sender=ANN))
+    assert f"({ANN}@127.0.0.1)" in site.arrived(f"by {name}")
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"])
+def test_gsasl(site: Site, mechanisms, mechanism: str) -> None:
+    def login(password: str) -> int:
+        return site.client("gsasl", "--smtp", "--connect", f"{HOST}:{site.ports['smtp', 'starttls']}", "--mechanism", mechanism,
+                           "--authentication-id", ANN, "--password", password, "--x509-ca-file", site.ca, "--no-client-first",
+                           "--quiet").returncode
+
+    assert login(ANNS) == 0
+    assert login(wrong(ANNS)) != 0
+
+
+# ---- POP before SMTP, somebody else's TLS
+
+
+@pytest.mark.parametrize("how", ["plain", "starttls", "tls"])
+def test_who_has_read_his_mail_may_send_from_his_address(site: Site, errand, how: str) -> None:
+    number = {"plain": 5, "starttls": 7, "tls": 9}[how]
+    mine, other = f"127.0.0.{number}", f"127.0.0.{number + 1}"
+
+    def relays(address: str) -> bool:
+        return mail_clients.swaks(site, errand("plain", "", "", subject="x", recipient="friend@far.test"), "",
+                                  "--local-interface", address, "--quit-after", "RCPT")
+
+    assert not relays(mine)
+    assert mail_clients.mpop(site, errand(how, f"bob@{ONE}", SECRET[TWO]), "user", f"source_ip {mine}\n") == b""
+    assert not relays(mine)
+    assert mail_clients.mpop(site, errand(how, f"bob@{ONE}", SECRET[ONE]), "user", f"source_ip {mine}\n")
+    assert relays(mine)
+    assert not relays(other)
+
+
+@pytest.fixture(scope="module")
+def stunnel(site: Site) -> "typing.Iterator[dict[str, int]]":
+    """Its ports in front of services without TLS of their own."""
+    pem = site.path / "stunnel.pem"
+    pem.write_bytes(site.authority.sign(HOST))
+    pem.chmod(0o600)
+    ports = {service: lasting_port() for service in ("pop3", "smtp")}
+    config = site.path / "stunnel.conf"
+    config.write_text(f"foreground = yes\npid =\nsyslog = no\ndebug = 3\ncert = {pem}\n" + "".join(
+        f"[{service}]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{site.ports[service, 'inside']}\n"
+        for service, port in ports.items()))
+    process = subprocess.Popen(["stunnel", config], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for port in ports.values():
+            wait_until(lambda port=port: listens(port), "stunnel")
+        yield ports
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("name", ["curl", "mpop", "fetchmail", "mutt", "s-nail", "go"])
+def test_reading_with_stunnel_in_front(site: Site, errand, stunnel, name: str) -> None:
+    fetch = POP3[name]
+
+    assert b"of domain1.test" in lines(fetch(site, errand("tls", f"bob@{ONE}", SECRET[ONE], port=stunnel["pop3"])))
+    assert fetch(site, errand("tls", f"bob@{ONE}", SECRET[TWO], port=stunnel["pop3"])) == b""
+
+
+@pytest.mark.parametrize("name", ["curl", "msmtp", "swaks", "mutt", "s-nail", "node"])
+def test_sending_with_stunnel_in_front(site: Site, errand, stunnel, name: str) -> None:
+    send, subject = SMTP[name], f"{name} by stunnel"
+
+    assert send(site, errand("tls", f"bob@{ONE}", SECRET[ONE], subject=subject, port=stunnel["smtp"]))
+    assert not send(site, errand("tls", f"bob@{ONE}", SECRET[TWO], subject=subject, port=stunnel["smtp"]))
+    assert " with ESMTPSA" in site.arrived(subject)
+
+
+def test_no_password_is_in_a_log(site: Site) -> None:
+    logs = "".join(each.read_text(errors="replace") for each in (site.home / "service").glob("*/log/main/*"))
+
+    assert "login" in logs
+    for each in (*SECRET.values(), ANNS, *(wrong(secret) for secret in (*SECRET.values(), ANNS))):
+        assert each not in logs
+        assert base64.b64encode(each.encode()).decode().rstrip("=") not in logs

@@ -14,10 +14,10 @@ if ($protocol eq 'pop3') {
     print @{$client->get(1) or die "no message\n"};
     $client->quit;
 } else {
+    my $message = do { local $/; <STDIN> };
     my $client = Net::SMTP->new(@first, Hello => 'laptop.test') or die "no connection: $@\n";
     $client->starttls(@tls) or die "no TLS\n" if $how eq 'starttls';
     $client->auth($user, $password) or die 'no login: ' . $client->message;
-    local $/;
-    $client->mail($sender) && $client->to($recipient) && $client->data(<STDIN>) or die 'refused: ' . $client->message;
+    $client->mail($sender) && $client->to($recipient) && $client->data($message) or die 'refused: ' . $client->message;
     $client->quit;
 }

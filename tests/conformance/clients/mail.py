@@ -23,4 +23,4 @@ else:
         if how == "starttls":
             writer.starttls(context=context)
         writer.login(user, password)
-        writer.sendmail(sender, [recipient], sys.stdin.buffer.read())
+        writer.sendmail(sender, [recipient], sys.stdin.read())
