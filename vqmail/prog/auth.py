@@ -29,6 +29,7 @@ from vqmail.unix import calls, limits, log, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vqmail.formats import scramkeys
     from vqmail.unix.chain import Env
 
 NONCE = 18                      # random bytes of ours
@@ -82,17 +83,29 @@ def decided(client: account.Client, verdict: admission.Verdict, name: bytes) -> 
 
 class Scram:
     """One login by SCRAM-SHA-256.  Only virtual users can have what it needs.  `seconds` is how long the answer to the
-    first message is to be kept back."""
+    first message is to be kept back; `name` and `stored` are what the keys are made of that challenge() wants."""
 
     def __init__(self, client: account.Client) -> None:
         self.seconds = 0
+        self.name = self.stored = b""
         self._client = client
+        self._message = b""
         self._name = b""
         self._found: admission.Found | None = None
         self._server: scram.Server | None = None
 
     def first(self, message: bytes) -> authentication.Answer:
         """The answer to the client-first: a challenge, also for a name that there is not."""
+        answer = self.refusal(message)
+        if answer is not None:
+            return answer
+        try:
+            return self.challenge(scramsecret.keys(self.name, self.stored))
+        except codes.Failure as failure:
+            return decided(self._client, admission.trouble(failure), self._name)
+
+    def refusal(self, message: bytes) -> "authentication.Answer | None":
+        """The answer to the client-first if it is no challenge."""
         try:
             said = scram.opening(message)
         except ValueError:
@@ -101,18 +114,23 @@ class Scram:
         try:
             if said.authorization not in (b"", said.name):
                 return WRONG                    # nobody may act as somebody else
-            name = admission.named(said.name, self._client)
-            gate = guessing.gate(name, self._client.ip)
+            self.name = admission.named(said.name, self._client)
+            gate = guessing.gate(self.name, self._client.ip)
             if gate.locked:
                 return decided(self._client, admission.locked(gate), said.name)
             self.seconds = gate.seconds
             self._found = admission.virtual_user(said.name, self._client)
-            keys = scramsecret.keys(name, self._found.stored if self._found else None)
-            nonce = base64.encode(calls.urandom(NONCE))
-            self._server = scram.Server(keys.iterations, keys.salt, keys.stored_key, keys.server_key, nonce)
-            return authentication.Answer(authentication.MORE, b"", self._server.first(message))
         except codes.Failure as failure:
             return decided(self._client, admission.trouble(failure), said.name)
+        self.stored = (self._found.stored if self._found else None) or b""
+        self._message = message
+        return None
+
+    def challenge(self, keys: "scramkeys.Keys") -> authentication.Answer:
+        """The answer to the client-first, with what scramsecret.keys() makes of `name` and `stored`."""
+        nonce = base64.encode(calls.urandom(NONCE))
+        self._server = scram.Server(keys.iterations, keys.salt, keys.stored_key, keys.server_key, nonce)
+        return authentication.Answer(authentication.MORE, b"", self._server.first(self._message))
 
     def final(self, message: bytes) -> authentication.Answer:
         """The answer to the client-final: who he is, and the server's proof, which he is to be told before that."""

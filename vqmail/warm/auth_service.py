@@ -1,15 +1,17 @@
 """The auth service: tells vq-smtpd whether somebody may log in, for its uid reads no password.
 
 It answers root and qmaild, and nobody else.  One process listens, keeps those waiting who guess, and speaks SCRAM; each
-password is compared in a process of a pool, so that hashes run side by side.  Whatever asks somebody else's program
-(PAM, checkpassword) does so in a pool of its own for each source: when that is slow, the others are not.
+password is compared in a process of a pool, and SCRAM's keys are made there, so that hashes run side by side.  Whatever
+asks somebody else's program (PAM, checkpassword) does so in a pool of its own for each source: when that is slow, the
+others are not.
 """
 
 import _signal
 import time
 
 from vqmail import codes
-from vqmail.logins import account, admission, authentication, guessing
+from vqmail.formats import scramkeys
+from vqmail.logins import account, admission, authentication, guessing, scramsecret
 from vqmail.prog import auth
 from vqmail.store import passwords, roles
 from vqmail.unix import calls, limits, log, loop, sockets
@@ -28,6 +30,7 @@ CLIENTS, EACH = 1000, 20        # attempts at once, and from one address
 SPARE = 80                      # descriptors that are not clients', who have one, and another when it is their turn
 IDLE = 300                      # seconds for a client's next message
 STAGE = b"\0stage\0"            # a job: the stage of the sources, and the question
+KEYS = b"keys\0"                # a job: name NUL what is stored, of which SCRAM's keys are made
 
 
 def listen() -> "socket":
@@ -144,8 +147,11 @@ class Service:
             self._check(one, question)
         elif one.scram is None:
             one.scram = auth.Scram(one.client)
-            answer = one.scram.first(question.secret)
-            self._after(one, one.scram.seconds, lambda: self._answer(one, answer))
+            answer = one.scram.refusal(question.secret)
+            if answer is not None:
+                self._answer(one, answer)
+            else:
+                self._make_keys(one, one.scram)
         else:
             self._answer(one, one.scram.final(question.secret))
 
@@ -177,14 +183,34 @@ class Service:
         """Have a process of the pool of that stage compare; it answers the client itself."""
         if one not in self._clients:
             return
-        if stage not in self._pools:
-            self._pools[stage] = pool.Pool(
-                self._loop, WORKERS if stage == admission.FIRST else SLOW_WORKERS, _work, ours=True)
         one.until = time.monotonic() + IDLE
         self._loop.forget(one.sock.fileno())    # nothing more is expected of it
         packet = b"%d%s%s" % (stage, STAGE, authentication.packed(question))
-        self._pools[stage].submit(None, packet, [calls.dup(one.sock.fileno())],
-                                  lambda code: self._done(one, question, code))
+        self._pool(stage).submit(None, packet, [calls.dup(one.sock.fileno())],
+                                 lambda code: self._done(one, question, code))
+
+    def _pool(self, stage: int) -> pool.Pool:
+        if stage not in self._pools:
+            self._pools[stage] = pool.Pool(
+                self._loop, WORKERS if stage == admission.FIRST else SLOW_WORKERS, _work, ours=True)
+        return self._pools[stage]
+
+    def _make_keys(self, one: _Client, exchange: auth.Scram) -> None:
+        """Have the keys made, which takes its time; then comes the challenge."""
+        ours, theirs = sockets.pair()
+        self._loop.forget(one.sock.fileno())    # it has to wait
+        self._pool(admission.FIRST).submit(None, KEYS + exchange.name + b"\0" + exchange.stored, [theirs.detach()],
+                                           lambda code: self._challenge(one, exchange, ours, code))
+
+    def _challenge(self, one: _Client, exchange: auth.Scram, ours: "socket", code: int) -> None:
+        try:
+            answer = (exchange.challenge(scramkeys.decode(ours.recv(authentication.LIMIT)))
+                      if code == codes.OK else authentication.TROUBLE)
+        finally:
+            ours.close()
+        if one in self._clients:
+            self._loop.watch(one.sock.fileno(), lambda: self._hear(one))
+            self._after(one, exchange.seconds, lambda: self._answer(one, answer))
 
     def _done(self, one: _Client, question: "Question", code: int) -> None:
         if code >= admission.LATER:
@@ -225,7 +251,7 @@ def _work(sock: "socket") -> None:
         if not packet:
             calls._exit(codes.OK)
         try:
-            code = _compare(packet, descriptors[0])
+            code = (_keys if packet.startswith(KEYS) else _compare)(packet, descriptors[0])
         except codes.Failure as failure:        # logged where it was found
             log.line(b"auth", str(failure))
             code = codes.TEMPORARY
@@ -233,6 +259,12 @@ def _work(sock: "socket") -> None:
             for each in descriptors:
                 calls.close(each)
         sockets.send(sock, b"%d" % code)
+
+
+def _keys(packet: bytes, descriptor: int) -> int:
+    name, _, stored = packet[len(KEYS):].partition(b"\0")
+    calls.write(descriptor, scramkeys.encode(scramsecret.keys(name, stored)))
+    return codes.OK
 
 
 def _compare(packet: bytes, descriptor: int) -> int:
