@@ -225,11 +225,11 @@ class System:
                                              self.bin("vq-pop3d"), "Maildir"], env)
 
     def serve(self, name: str, warm: bool, options: "list[str]", program: "list[str]",
-              env: "dict[str, str] | None" = None) -> int:
+              env: "dict[str, str] | None" = None, address: str = "127.0.0.1") -> int:
         """A program under a tcpserver; its port."""
         port = free_port()
         server = self.bin("vq-tcpserver") if warm else "/usr/bin/tcpserver"
-        self.start(name, server, "-v", "-R", "-H", "-l", "0", "-c", "100", *options, "127.0.0.1", str(port), *program,
+        self.start(name, server, "-v", "-R", "-H", "-l", "0", "-c", "100", *options, address, str(port), *program,
                    env=env)
         wait_until(lambda: _listening(port), f"{name} on port {port}")
         return port

@@ -617,6 +617,18 @@ def test_mail_leaves_from_the_address_of_its_senders_domain(world: World) -> Non
     assert sources == ["127.0.0.6", "127.0.0.5"]
 
 
+def test_at_each_address_we_say_the_name_that_we_have_there(world: World) -> None:
+    world.home.control("outgoingip", "127.0.0.5\na.test:127.0.0.6\n")
+    world.home.control("hostnames", "127.0.0.6 mail.a.test\n")
+    world.home.control("helohost", "helo.test\n")
+    server = world.serve([*HELLO, *TAKE])
+    for sender in ("ann@a.test", "ann@c.test"):
+        world.send(sender=sender)
+    world.close()
+
+    assert [each.lines[0] for each in server.peers] == ["EHLO mail.a.test", "EHLO helo.test"]
+
+
 def test_an_address_that_is_not_ours_is_no_source(world: World) -> None:
     world.home.control("outgoingip", "192.0.2.1\n")
     world.serve([*HELLO, *TAKE])

@@ -390,3 +390,18 @@ def test_a_dot_in_an_alias_is_a_colon_in_its_file(system: module.System) -> None
     wait_until(system.queue_is_empty, "an empty queue")
 
     assert len(system.mailbox("domain1.test", "bob")) == 1
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+def test_each_domain_has_a_name_of_its_own_at_its_own_address(system: module.System, warm: bool) -> None:
+    # 0-8
+    system.control("hostnames", "127.0.0.12 mail.domain1.test\n127.0.0.13 mail.domain2.test\n")
+    port = system.serve("smtp", warm, [], [system.bin("vq-smtpd")], address="0.0.0.0")
+    said = {}
+    for address in ("127.0.0.12", "127.0.0.13", "127.0.0.14"):
+        done = subprocess.run(["swaks", "--server", f"{address}:{port}", "--helo", "client.test", "--quit-after", "EHLO"],
+                              capture_output=True, text=True, check=False, timeout=60)
+        said[address] = re.findall(r"^<-  (220 \S+|250-mail\S+|250-host\S+|221 .*)", done.stdout, re.MULTILINE)
+
+    assert said == {address: [f"220 {name}", f"250-{name}", f"221 2.0.0 {name}"] for address, name in (
+        ("127.0.0.12", "mail.domain1.test"), ("127.0.0.13", "mail.domain2.test"), ("127.0.0.14", "host.test"))}

@@ -9,7 +9,7 @@ from vqmail.formats import controlfile, ip, senders, sendlimits, smtproutes
 MOST = 10                       # faults told of one file
 SPAWNER = 120                   # deliveries of one kind at most: the spawners say so
 ADDRESSES = (b"moreipme", b"notipme")
-PAIRS = (b"popdomains", b"submissionlimits")     # two words on a line
+PAIRS = (b"hostnames", b"popdomains", b"submissionlimits")     # two words on a line
 FREE = (b"smtpgreeting", b"clearauth", b"opensmtp")      # a line of words
 SCHEMES = (b"yescrypt", b"sha512", b"bcrypt", b"argon2id", b"scram-sha-256", b"clear", b"keep")
 MAY_BE_EMPTY = (b"doublebounceto", b"loginseparators")
@@ -174,10 +174,17 @@ def _popdomain(entry: bytes) -> None:
         raise ValueError("it begins with no IP address and no host's name")
 
 
+def _host_name(entry: bytes) -> None:
+    if len(entry.split()) != len((b"address", b"name")):
+        raise ValueError("write the address, a blank and the name")
+    _address(entry.split()[0])
+
+
 JUDGES: "dict[bytes, Callable[[bytes], object]]" = {
     b"smtproutes": _route, b"authsenders": _sender, b"outgoingip": smtproutes.split_address,
     b"senders": senders.parse, b"submissionlimits": sendlimits.parse,
-    b"tlshosts": smtproutes.tls_host, b"popdomains": _popdomain, **dict.fromkeys(ADDRESSES, _address)}
+    b"tlshosts": smtproutes.tls_host, b"popdomains": _popdomain, b"hostnames": _host_name,
+    **dict.fromkeys(ADDRESSES, _address)}
 
 
 def _alike(one: bytes, other: bytes) -> bool:

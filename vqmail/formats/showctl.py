@@ -30,6 +30,7 @@ SENTENCES = {
     b"helohost": (b"To other hosts I am %s.", b"To other hosts I have no name."),
     b"hideclient": (b"The trace line of a message from a login shows its domain instead of its machine (%d).",
                     b"The trace line of a message from a login shows the machine it came from."),
+    b"hostnames": (b"My name at an address of mine: %s.", b"I have the same name at all my addresses."),
     b"idhost": (b"Message-IDs end in %s.", b"Message-IDs have no host."),
     b"localiphost": (b"My address in brackets means %s.", b"My address in brackets means no host."),
     b"locals": (b"Mail for %s goes to users of this host.", b"No domain's mail goes to users of this host."),

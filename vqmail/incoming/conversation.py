@@ -60,7 +60,8 @@ class Conversation:
         self._client = reception.Client(controls, env)
         self._policy: submission.Policy | None = None
         terms = self._terms()
-        self._session = smtp.Session(controls.greeting, self._client.limit, terms)
+        self._greeting = controls.greeting_at(env.get(b"TCPLOCALIP", b""))
+        self._session = smtp.Session(self._greeting, self._client.limit, terms)
         self._message: letter.Letter | None = None
         self._upgrade: secure.Upgrade | None = None
         self._attempt: login.Attempt | None = None
@@ -162,7 +163,7 @@ class Conversation:
         self._client = reception.Client(self._settings, self._env)
         self._policy = None
         self._drop_attempt()
-        self._session = smtp.Session(self._settings.greeting, self._client.limit, self._terms(), greeted=True)
+        self._session = smtp.Session(self._greeting, self._client.limit, self._terms(), greeted=True)
 
     def _ask(self, event: "Record") -> None:
         if self._begun != self._session.attempts:       # the one before was cancelled half-way: it counts for nothing

@@ -5,7 +5,7 @@ import time
 from vqmail import codes
 from vqmail.logins import offer
 from vqmail.proto import sasl, smtpevents
-from vqmail.store import control, reception, secure
+from vqmail.store import control, hostnames, reception, secure
 from vqmail.unix import calls
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
 SERVICE = b"smtp"
-FILES = (*reception.FILES, b"smtpgreeting", b"timeoutsmtpd", b"clearauth", b"authmechanisms")
+FILES = (*reception.FILES, b"smtpgreeting", b"hostnames", b"timeoutsmtpd", b"clearauth", b"authmechanisms")
 NO = (b"", b"0", b"-")
 
 
@@ -26,9 +26,14 @@ class Settings(reception.Settings):
         self.greeting = control.line(b"smtpgreeting")
         if not self.greeting:
             raise codes.TryLater("no name to greet with; put the name of this host into control/me")
+        self._names = hostnames.HostNames()
         self.seconds = max(control.number(b"timeoutsmtpd"), 1)
         self.mechanisms = offer.mechanisms(sasl.MECHANISMS)
         self.clear = offer.allowed({}, SERVICE)
+
+    def greeting_at(self, address: bytes) -> bytes:
+        """What a client is greeted with that connected to our `address`."""
+        return self._names.at(address, self.greeting)
 
 
 def terms(settings: Settings, env: "Env", *, program: bool) -> smtpevents.Terms:

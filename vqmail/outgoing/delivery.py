@@ -18,7 +18,7 @@ from vqmail.outgoing import connection, kept, message, reports, route, tcpto
 from vqmail.outgoing.reports import Verdict
 from vqmail.proto import replies
 from vqmail.proto import smtp_client as smtp
-from vqmail.store import control
+from vqmail.store import control, hostnames
 from vqmail.unix import log, tls
 
 TYPE_CHECKING = False
@@ -75,7 +75,9 @@ class _Delivery:
         self._text = text
         self._mail = smtp.Mail(sender, recipients, text.size, text.eight_bit)
         self._links = links
-        self._helo = helo or control.line(b"helohost")
+        self._helo = helo
+        self._helohost = control.line(b"helohost")
+        self._names = hostnames.HostNames()
         self._connect_seconds = max(control.number(b"timeoutconnect"), 1)
         self._patience = max(control.number(b"timeoutremote"), 1)
         self._deadline = time.monotonic() + ANSWERS * self._patience + text.size // SLOWEST
@@ -99,7 +101,7 @@ class _Delivery:
         """Try one address."""
         must = self._route.tls == route.VERIFY or self._route.must_prove(target.name)
         key = (target.address, self._route.port, self._source(target), self._route.user, self._route.password,
-               self._route.tls, must and target.name, self._helo)
+               self._route.tls, must and target.name, self._name(target))
         link = self._links.take(key)
         if link is not None:
             try:
@@ -133,7 +135,7 @@ class _Delivery:
             return Verdict([], reports.NO_CONNECTION % (host, why), False, False)
         tcpto.worked(host)
         smtps = self._route.tls == route.SMTPS
-        session = smtp.Session(self._helo, tls=tls_too, must=must, user=self._route.user, password=self._route.password,
+        session = smtp.Session(self._name(target), tls=tls_too, must=must, user=self._route.user, password=self._route.password,
                                encrypted=smtps)
         link = kept.Link(peer, session)
         if smtps:
@@ -236,6 +238,10 @@ class _Delivery:
                 link.session.text_broken()
                 return
         link.session.text_sent()
+
+    def _name(self, target: "mx.Target") -> bytes:
+        """What we say in EHLO."""
+        return self._helo or self._names.at(self._source(target), self._helohost)
 
     def _source(self, target: "mx.Target") -> bytes:
         return self._route.sources[b":" in target.address]

@@ -27,8 +27,8 @@ Nothing is written to descriptor 2 when that is the same pipe or file as 1, as u
 would stand in the report.
 
 CONTROL FILES
-            authsenders, helohost, moreipme, notipme, outgoingip, smtproutes, timeoutconnect,
-            timeoutremote, tlscafile, tlshosts
+            authsenders, helohost, hostnames, moreipme, notipme, outgoingip, smtproutes,
+            timeoutconnect, timeoutremote, tlscafile, tlshosts
 
 FILES       queue/lock/tcpto, queue/lock/tcpto6     hosts that did not answer lately
             /etc/resolv.conf                        who answers for DNS

@@ -37,7 +37,7 @@ ENVIRONMENT TCPREMOTEIP TCPREMOTEHOST TCPREMOTEINFO TCPLOCALIP TCPLOCALHOST, as 
                             the sender must be the login itself; no empty sender from a login
 
 CONTROL FILES
-            badmailfrom databytes localiphost me morercpthosts.cdb rcpthosts smtpgreeting timeoutsmtpd
+            badmailfrom databytes hostnames localiphost me morercpthosts.cdb rcpthosts smtpgreeting timeoutsmtpd
             authmechanisms clearauth hideclient senders servercert.pem submissionlimits
             envnoathost locals percenthack virtualdomains virtualroot (does the recipient exist?)
 

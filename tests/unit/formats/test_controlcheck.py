@@ -74,6 +74,8 @@ def test_right_files_are_right(name: bytes, kind: str, text: bytes) -> None:
     (b"popdomains", "list", b"192.0.2.300 a.test\nlocalhost a.test\n", [
         "line 1 makes no sense: it is no IP address",
         "line 2 makes no sense: it begins with no IP address and no host's name"]),
+    (b"hostnames", "list", b"192.0.2.1\nlocalhost a.test\n192.0.2.1 a.test\n", [
+        "line 1 makes no sense: write the address, a blank and the name", "line 2 makes no sense: it is no IP address"]),
     (b"loginseparators", "line", b"!-%\n", [
         "letters, digits, dots and - and _ part no user from a domain and do not count"]),
 ])
