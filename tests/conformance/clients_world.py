@@ -35,7 +35,7 @@ class Site:
         self.ca = str(self.authority.ca)
         self.hosts = path / "hosts"
         names = [HOST, *(f"{service}.{domain}" for domain in (ONE, TWO) for service in ("pop", "smtp"))]
-        self.hosts.write_text("127.0.0.1 localhost " + " ".join(names) + f"\n{BEHIND} behind.test\n")
+        self.hosts.write_text("127.0.0.1 localhost\n127.0.0.1 " + " ".join(names) + f"\n{BEHIND} behind.test\n")
         self._certificates(names)
         self._people()
         self._settings()

@@ -12,6 +12,7 @@ import re
 import select
 import shutil
 import subprocess
+import threading
 import time
 import typing
 import urllib.parse
@@ -20,6 +21,7 @@ from clients_world import Site
 from vqmail.record import Record
 
 SOURCES = pathlib.Path(__file__).parent / "clients"
+BUILDING = threading.Lock()
 TROUBLE = re.compile(rb"failed|AUTH\]|535")      # on mutt's screen
 MESSAGE = "From: {0}\nTo: {1}\nSubject: {2}\n\nhello\n..dots\nlast\n"
 
@@ -69,10 +71,11 @@ def own(protocol: str, command: "list[str]") -> "typing.Callable[[Site, Errand],
 def go(protocol: str) -> "typing.Callable[[Site, Errand], bytes | bool]":
     def run(site: Site, errand: Errand) -> "bytes | bool":
         program = site.path / "mail-go"
-        if not program.exists():
-            subprocess.run(["go", "build", "-o", program, SOURCES / "mail.go"], check=True, timeout=300, env={
-                "PATH": os.environ["PATH"], "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOCACHE": str(site.path / "go"),
-                "HOME": str(site.path), "CGO_ENABLED": "0"})
+        with BUILDING:
+            if not program.exists():
+                subprocess.run(["go", "build", "-o", program, SOURCES / "mail.go"], check=True, timeout=300, env={
+                    "PATH": os.environ["PATH"], "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOCACHE": str(site.path / "go"),
+                    "HOME": str(site.path), "CGO_ENABLED": "0"})
         return own(protocol, [str(program)])(site, errand)
     return run
 
