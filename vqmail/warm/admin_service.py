@@ -11,7 +11,7 @@ import fcntl
 from vqmail import codes
 from vqmail.formats import job
 from vqmail.unix import calls, chain, log, loop, sockets
-from vqmail.warm import pool
+from vqmail.warm import door, pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,40 +55,23 @@ class Service:
         self._commands = commands
         self._handed = handed
         self._pool = pool.Pool(self._loop, WORKERS, self._work, ours=True)
-        self._listener = listener
         self._clients: dict[int, int] = {}      # uid -> how many
-        self._leaving = False
-        self._loop.watch(listener.fileno(), self._accept)
-        self._loop.watch_signal(_signal.SIGTERM, self._leave)
-        self._alive = alive
-        self._loop.watch(alive, self._leave)
+        self._door = door.Door(self._loop, listener, alive, self._enter)
+        self._loop.watch_signal(_signal.SIGTERM, self._door.close)
 
     def turn(self) -> bool:
         """One look around; whether there is more to come: not after TERM, once all commands have ended."""
         self._loop.turn(None)
-        return bool(self._clients) or not self._leaving
+        return bool(self._clients) or self._door.open
 
-    def _leave(self) -> None:
-        if not self._leaving:
-            self._leaving = True
-            self._accept()                      # who has connected already is still served
-            self._loop.forget(self._listener.fileno())
-            self._loop.forget(self._alive)
-            self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock = sockets.accept(self._listener)
-            except OSError:
-                return
-            uid = sockets.peer(sock)[1]
-            if self._clients.get(uid, 0) >= EACH or sum(self._clients.values()) >= CLIENTS:
-                log.line(b"admin", "uid %d asks for too much at once" % uid)
-                sock.close()
-                continue
+    def _enter(self, sock: "socket", uid: int) -> bool:
+        if self._clients.get(uid, 0) >= EACH or sum(self._clients.values()) >= CLIENTS:
+            log.line(b"admin", "uid %d asks for too much at once" % uid)
+            sock.close()
+        else:
             self._clients[uid] = self._clients.get(uid, 0) + 1
-            self._loop.watch(sock.fileno(), lambda sock=sock, uid=uid: self._begin(sock, uid))  # type: ignore[misc]
+            self._loop.watch(sock.fileno(), lambda: self._begin(sock, uid))
+        return True
 
     def _begin(self, sock: "socket", uid: int) -> None:
         self._loop.forget(sock.fileno())

@@ -15,7 +15,7 @@ from vqmail.logins import account, admission, authentication, guessing, scramsec
 from vqmail.prog import auth
 from vqmail.store import passwords, roles
 from vqmail.unix import calls, limits, log, loop, sockets
-from vqmail.warm import pool
+from vqmail.warm import door, pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,15 +70,11 @@ class Service:
         self._most = most
         self._loop = loop.Loop()
         self._pools: dict[int, pool.Pool] = {}
-        self._listener = listener
         self._clients: set[_Client] = set()
         self._places: dict[bytes, int] = {}
-        self._leaving = False
         self._uids = (0, roles.ids(roles.DAEMON)[0])
-        self._loop.watch(listener.fileno(), self._accept)
-        self._loop.watch_signal(_signal.SIGTERM, self._leave)
-        self._alive = alive
-        self._loop.watch(alive, self._leave)
+        self._door = door.Door(self._loop, listener, alive, self._enter)
+        self._loop.watch_signal(_signal.SIGTERM, self._door.close)
 
     def turn(self) -> bool:
         """One look around; whether there is more to come: not after TERM, once all attempts have ended."""
@@ -91,32 +87,19 @@ class Service:
             else:
                 action()
         soonest = min((each.until for each in self._clients), default=None)
-        if self._clients or not self._leaving:
+        if self._clients or self._door.open:
             self._loop.turn(None if soonest is None else max(soonest - time.monotonic(), 0))
-        return bool(self._clients) or not self._leaving
+        return bool(self._clients) or self._door.open
 
-    def _leave(self) -> None:
-        if not self._leaving:
-            self._leaving = True
-            self._accept()                      # who has connected already is still served
-            self._loop.forget(self._listener.fileno())
-            self._loop.forget(self._alive)
-            self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock = sockets.accept(self._listener)
-            except OSError:
-                return
-            uid = sockets.peer(sock)[1]
-            if uid not in self._uids or len(self._clients) >= self._most:
-                log.line(b"auth", "uid %d may not ask" % uid if uid not in self._uids else "too many at once")
-                sock.close()
-                continue
+    def _enter(self, sock: "socket", uid: int) -> bool:
+        if uid not in self._uids or len(self._clients) >= self._most:
+            log.line(b"auth", "uid %d may not ask" % uid if uid not in self._uids else "too many at once")
+            sock.close()
+        else:
             one = _Client(sock)
             self._clients.add(one)
-            self._loop.watch(sock.fileno(), lambda one=one: self._hear(one))  # type: ignore[misc]
+            self._loop.watch(sock.fileno(), lambda: self._hear(one))
+        return True
 
     def _hear(self, one: _Client) -> None:
         try:

@@ -12,7 +12,7 @@ from vqmail import codes
 from vqmail.formats import job
 from vqmail.store import desk, quotaquestion
 from vqmail.unix import calls, log, loop, sockets
-from vqmail.warm import pool
+from vqmail.warm import door, pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,45 +44,29 @@ class Service:
     def __init__(self, listener: "socket", alive: int) -> None:
         self._loop = loop.Loop()
         self._pool = pool.Pool(self._loop, WORKERS)
-        self._listener = listener
         self._desk = desk.Desk()
         self._clients = 0
-        self._leaving = False
-        self._loop.watch(listener.fileno(), self._accept)
-        self._loop.watch_signal(_signal.SIGTERM, self._leave)
-        self._alive = alive
-        self._loop.watch(alive, self._leave)
+        self._door = door.Door(self._loop, listener, alive, self._enter)
+        self._loop.watch_signal(_signal.SIGTERM, self._door.close)
 
     def turn(self) -> bool:
         """One look around; whether there is more to come: not after TERM, once all deliveries have ended."""
         self._loop.turn(None)
-        return bool(self._clients) or not self._leaving
+        return bool(self._clients) or self._door.open
 
-    def _leave(self) -> None:
-        if not self._leaving:
-            self._leaving = True
-            self._accept()                      # who has connected already is still served
-            self._loop.forget(self._listener.fileno())
-            self._loop.forget(self._alive)
-            self._listener.close()
+    def _enter(self, sock: "socket", uid: int) -> bool:
+        self._clients += 1
+        self._loop.watch(sock.fileno(), lambda: self._begin(sock, uid))
+        return self._clients < CLIENTS
 
-    def _accept(self) -> None:
-        while self._clients < CLIENTS:
-            try:
-                sock = sockets.accept(self._listener)
-            except OSError:
-                return
-            self._clients += 1
-            self._loop.watch(sock.fileno(), lambda sock=sock: self._begin(sock))  # type: ignore[misc]
-
-    def _begin(self, sock: "socket") -> None:
+    def _begin(self, sock: "socket", uid: int) -> None:
         self._loop.forget(sock.fileno())
         descriptors: list[int] = []
         try:
             packet, descriptors = sockets.receive(sock)
             argv, env, targets = job.decode(packet)
             if argv[0] == quotaquestion.ARGUMENT and not descriptors:
-                self._look(sock, argv)
+                self._look(sock, uid, argv)
                 return
             if b",".join(targets) != TARGETS or len(descriptors) != 3:
                 raise ValueError("three descriptors belong to a delivery")
@@ -91,11 +75,11 @@ class Service:
             self._answer(sock, codes.TEMPORARY, b"virtmailfilter service does not understand: %s"
                          % str(error).encode())
             return
-        self._deliver(sock, argv, env, descriptors)
+        self._deliver(sock, uid, argv, env, descriptors)
 
-    def _deliver(self, sock: "socket", argv: "list[bytes]", env: "Env", descriptors: "list[int]") -> None:
+    def _deliver(self, sock: "socket", uid: int, argv: "list[bytes]", env: "Env", descriptors: "list[int]") -> None:
         try:
-            plan = self._desk.plan(env, sockets.peer(sock)[1], argv[1] if len(argv) > 1 else None)
+            plan = self._desk.plan(env, uid, argv[1] if len(argv) > 1 else None)
         except codes.Failure as failure:
             _close(descriptors)
             self._answer(sock, failure.code, str(failure).encode("utf-8", "surrogateescape"))
@@ -109,11 +93,11 @@ class Service:
             return
         self._run(sock, plan, descriptors, TARGETS + b",")
 
-    def _look(self, sock: "socket", argv: "list[bytes]") -> None:
+    def _look(self, sock: "socket", uid: int, argv: "list[bytes]") -> None:
         """Answer whether something fits."""
         try:
-            if not quotaquestion.may_ask(sockets.peer(sock)[1]):
-                raise codes.TryLater("uid %d may not ask how full mailboxes are" % sockets.peer(sock)[1])
+            if not quotaquestion.may_ask(uid):
+                raise codes.TryLater("uid %d may not ask how full mailboxes are" % uid)
             plan = quotaquestion.plan(argv)
         except codes.Failure as failure:
             self._answer(sock, codes.TEMPORARY, str(failure).encode("utf-8", "surrogateescape"))
@@ -139,9 +123,8 @@ class Service:
         except OSError:                         # the caller did not wait
             log.line(b"virtmailfilter", b"nobody waits for the answer %s" % answer)
         sock.close()
-        if self._clients == CLIENTS and not self._leaving:
-            self._loop.watch(self._listener.fileno(), self._accept)
         self._clients -= 1
+        self._door.room()
 
 
 def _close(descriptors: "list[int]") -> None:

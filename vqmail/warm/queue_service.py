@@ -11,6 +11,7 @@ from vqmail import codes
 from vqmail.formats import envelope, queuejob
 from vqmail.store import queue, roles, submit
 from vqmail.unix import calls, durable, log, loop, priv, sockets
+from vqmail.warm import door
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ class Service:
 
     def __init__(self, listener: "socket", number: int, alive: int) -> None:
         self._loop = loop.Loop()
-        self._listener = listener
         self._clients: set[_Client] = set()
         self._ready: list[_Client] = []
         self._file_system = durable.FileSystem(queue.QUEUE)
@@ -45,15 +45,12 @@ class Service:
         self._send = roles.ids(roles.SEND)[0]
         self._daemon = roles.ids(roles.DAEMON)[0]
         self._qp = number * 1_000_000 + calls.getpid()
-        self._leaving = False
-        self._loop.watch(listener.fileno(), self._accept)
-        self._loop.watch_signal(_signal.SIGTERM, self._leave)
-        self._alive = alive
-        self._loop.watch(alive, self._leave)
+        self._door = door.Door(self._loop, listener, alive, self._enter)
+        self._loop.watch_signal(_signal.SIGTERM, self._door.close)
 
     def run(self) -> None:
         """Until TERM, and then until the messages that have begun to arrive are committed or given up."""
-        while self._clients or not self._leaving:
+        while self._clients or self._door.open:
             self._loop.turn(60)
             while self._ready:
                 batch, self._ready = self._ready, []
@@ -73,28 +70,12 @@ class Service:
 
     def gone(self, client: "_Client") -> None:
         """This client is finished with."""
-        if len(self._clients) >= CLIENTS and not self._leaving:
-            self._loop.watch(self._listener.fileno(), self._accept)
         self._clients.discard(client)
+        self._door.room()
 
-    def _leave(self) -> None:
-        if not self._leaving:
-            self._leaving = True
-            self._accept()                      # who has connected already is still served
-            self._loop.forget(self._listener.fileno())
-            self._loop.forget(self._alive)
-            self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock = sockets.accept(self._listener)
-            except OSError:                     # none left, or the other process took it
-                return
-            self._clients.add(_Client(self, self._loop, sock))
-            if len(self._clients) >= CLIENTS:
-                self._loop.forget(self._listener.fileno())
-                return
+    def _enter(self, sock: "socket", uid: int) -> bool:
+        self._clients.add(_Client(self, self._loop, sock, uid))
+        return len(self._clients) < CLIENTS
 
     def _commit(self, batch: "list[_Client]") -> None:
         owners = {id(each.entry): each for each in batch}
@@ -113,13 +94,13 @@ class Service:
 class _Client:
     """One caller, and the message that comes from it."""
 
-    def __init__(self, service: Service, watcher: loop.Loop, sock: "socket") -> None:
+    def __init__(self, service: Service, watcher: loop.Loop, sock: "socket", uid: int) -> None:
         self.since = time.monotonic()
         self.entry: queue.Entry | None = None
         self._service = service
         self._loop = watcher
         self._socket = sock
-        self._uid = sockets.peer(sock)[1]
+        self._uid = uid
         self._pipes: list[int] = []
         self._envelope = envelope.Collector()
         watcher.watch(sock.fileno(), self._begin)

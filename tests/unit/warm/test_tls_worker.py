@@ -10,7 +10,7 @@ from certificates import Authority, Client
 
 from vqmail.store import certificates
 from vqmail.unix import sockets
-from vqmail.warm import tls_worker
+from vqmail.warm import tls_connection, tls_worker
 
 NAME = "mail.test"
 
@@ -80,7 +80,7 @@ def close(*each: socket.socket) -> None:
 
 
 def test_a_client_that_does_not_agree_in_time_is_let_go(start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls_worker, "HANDSHAKE", 0.1)
+    monkeypatch.setattr(tls_connection, "HANDSHAKE", 0.1)
     monkeypatch.setattr(tls_worker, "EVERY", 0.1)
     call, ours = start().call()
 
@@ -145,7 +145,7 @@ def test_over_the_limit_callers_wait_until_another_is_done(start) -> None:
 
 
 def test_a_program_that_is_gone_is_not_waited_for(start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls_worker, "LINGER", 0.1)
+    monkeypatch.setattr(tls_connection, "LINGER", 0.1)
     monkeypatch.setattr(tls_worker, "EVERY", 0.1)
     running = start()
     call, ours = running.call()
@@ -165,7 +165,7 @@ def test_a_program_that_is_gone_is_not_waited_for(start, monkeypatch: pytest.Mon
 
 def test_a_client_that_takes_nothing_does_not_keep_the_place_of_a_program_that_is_gone(
         start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls_worker, "LAST", 0.1)
+    monkeypatch.setattr(tls_connection, "LAST", 0.1)
     monkeypatch.setattr(tls_worker, "EVERY", 0.1)
     running = start()
     call, ours = running.call()
@@ -186,7 +186,7 @@ def test_a_client_that_takes_nothing_does_not_keep_the_place_of_a_program_that_i
 def test_a_client_that_does_not_wait_for_our_goodbye_is_no_fault(
         start, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[bytes] = []
-    monkeypatch.setattr(tls_worker.log, "line", lambda _, text: said.append(text))
+    monkeypatch.setattr(tls_connection.log, "line", lambda _, text: said.append(text))
     running = start()
     call, unused = running.call()
     close(call, unused)
