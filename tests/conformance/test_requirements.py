@@ -7,9 +7,11 @@ import pwd
 import re
 import signal
 import smtplib
+import socket
 import subprocess
 import typing
 
+import oddservers
 import pytest
 import supervised
 import system as module
@@ -405,3 +407,33 @@ def test_each_domain_has_a_name_of_its_own_at_its_own_address(system: module.Sys
 
     assert said == {address: [f"220 {name}", f"250-{name}", f"221 2.0.0 {name}"] for address, name in (
         ("127.0.0.12", "mail.domain1.test"), ("127.0.0.13", "mail.domain2.test"), ("127.0.0.14", "host.test"))}
+
+
+class Relay(oddservers.Server):
+    extensions = ("AUTH PLAIN",)
+
+    def auth(self, session: oddservers.Session, argument: str) -> "str | None":
+        session.known = argument == "PLAIN AHVzZXIAcGFzc3dvcmQ="
+        return "235 2.7.0 ok" if session.known else "535 5.7.8 no"
+
+    def mail(self, session: oddservers.Session) -> "str | None":
+        return "250 2.1.0 ok" if session.known else "530 5.7.0 who are you?"
+
+
+def test_a_file_with_a_password_that_everybody_can_read_is_told_of_and_used(system: module.System) -> None:
+    # 1-27
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        relay = Relay(listener, "relay.test")
+        path = system.home / "control/authsenders"
+        path.write_text(f":127.0.0.1:{listener.getsockname()[1]}|user|password\n")
+        path.chmod(0o644)
+        system.add_domain("domain1.test", {"bob": "secret"})
+        system.start_all()
+        done = subprocess.run([system.bin("sendmail"), "-f", "bob@domain1.test", "somebody@far.test"], check=True,
+                              input=b"Subject: told\n\nhello\n", capture_output=True, timeout=60)
+        wait_until(lambda: relay.taken("Subject: told"), "the message")
+        relay.close()
+
+    assert done.stderr == b""
+    assert f"vq-remote: {path}: every user can read the passwords in it; chgrp qmail and chmod 640" in system.log()
+    assert b"passwords" in system.run("vq-showctl").stdout.partition(b"\nauthsenders:")[2].partition(b"\n\n")[0]

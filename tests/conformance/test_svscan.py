@@ -337,3 +337,26 @@ def _listens(port: int) -> bool:
     except ConnectionError:
         return False
     return True
+
+
+def test_who_has_read_his_mail_may_send_without_a_restart(running: Supervised) -> None:
+    control = running.home / "control"
+    (control / "opensmtp").write_text("180\n")
+    source = "127.0.0.77"
+
+    def relays() -> bool:
+        with smtplib.SMTP("127.0.0.1", running.smtp, timeout=20, source_address=(source, 0)) as client:
+            client.ehlo()
+            client.mail("bob@domain1.test")
+            return client.rcpt("somebody@far.test")[0] == 250
+
+    assert (control / "tcp.smtp.cdb").read_bytes() == b"\x00\x08\0\0\0\0\0\0" * 256
+    try:
+        assert not relays()
+        subprocess.run(["curl", "-sS", "--interface", source, "-u", "bob@domain1.test:password domain1.test",
+                        f"pop3://127.0.0.1:{running.pop3}/"], check=True, capture_output=True, timeout=60)
+        assert relays()
+    finally:
+        (control / "opensmtp").unlink()
+        subprocess.run([running.home / "bin/vq-clearopensmtp"], check=True)
+    assert not relays()

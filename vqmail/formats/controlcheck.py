@@ -9,11 +9,13 @@ from vqmail.formats import controlfile, ip, senders, sendlimits, smtproutes
 MOST = 10                       # faults told of one file
 SPAWNER = 120                   # deliveries of one kind at most: the spawners say so
 ADDRESSES = (b"moreipme", b"notipme")
-PAIRS = (b"hostnames", b"popdomains", b"submissionlimits")     # two words on a line
+# several words on a line
+WORDY = (b"hostnames", b"loginlimits", b"loginsources", b"popdomains", b"submissionlimits")
 FREE = (b"smtpgreeting", b"clearauth", b"opensmtp")      # a line of words
 SCHEMES = (b"yescrypt", b"sha512", b"bcrypt", b"argon2id", b"scram-sha-256", b"clear", b"keep")
 MAY_BE_EMPTY = (b"doublebounceto", b"loginseparators")
 WORDS = {b"clearauth": (b"pop3", b"smtp", b"1", b"0"), b"uidlstyle": (b"qmail", b"tpop3d", b"dovecot")}
+MECHANISMS = (b"PLAIN", b"LOGIN", b"CRAM-MD5", b"SCRAM-SHA-256")
 SECRET = (b"authsenders", b"smtproutes")
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +127,7 @@ def _of_list(name: bytes, kind: str, text: bytes) -> "list[str]":
             wrong = "begins with a blank, which counts as part of it"
         elif not entry.isascii():
             wrong = "has letters that are not ASCII; a domain goes in its xn-- form"
-        elif name not in (*PAIRS, *SECRET) and any(blank in entry for blank in (b" ", b"\t")):
+        elif name not in (*WORDY, *SECRET) and any(blank in entry for blank in (b" ", b"\t")):
             wrong = "has a blank in it; a comment takes a line of its own"
         elif judge is not None:
             wrong = _judged(name, judge, entry)
@@ -180,10 +182,34 @@ def _host_name(entry: bytes) -> None:
     _address(entry.split()[0])
 
 
+def _mechanism(entry: bytes) -> None:
+    if entry.upper() not in MECHANISMS:
+        raise ValueError("write one on a line; there are %s" % b", ".join(MECHANISMS).decode())
+
+
+def _source(entry: bytes) -> None:
+    words = entry.split()
+    shared = words[:1] == [b"shared"]
+    kind, rest = words[shared:shared + 1], words[shared + 1:]
+    right = {b"virtual": not rest, b"passwd": not rest, b"pam": len(rest) == 1,
+             b"checkpassword": bool(rest) and rest[0].startswith(b"/")}
+    if not any(right.get(each) for each in kind):
+        raise ValueError("write virtual, passwd, pam SERVICE or checkpassword /PROGRAM ARGUMENTS, one on a line")
+
+
+def _login_limit(entry: bytes) -> None:
+    word, *values = entry.split()
+    if word == b"exempt" and len(values) == 1:
+        _address(values[0])
+    elif word not in (b"failures", b"window", b"lockout", b"delay") or len(values) != 1 or not values[0].isdigit():
+        raise ValueError("write failures, window, lockout or delay and a number, or exempt and an address")
+
+
 JUDGES: "dict[bytes, Callable[[bytes], object]]" = {
     b"smtproutes": _route, b"authsenders": _sender, b"outgoingip": smtproutes.split_address,
     b"senders": senders.parse, b"submissionlimits": sendlimits.parse,
     b"tlshosts": smtproutes.tls_host, b"popdomains": _popdomain, b"hostnames": _host_name,
+    b"authmechanisms": _mechanism, b"loginsources": _source, b"loginlimits": _login_limit,
     **dict.fromkeys(ADDRESSES, _address)}
 
 

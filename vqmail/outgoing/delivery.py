@@ -135,8 +135,8 @@ class _Delivery:
             return Verdict([], reports.NO_CONNECTION % (host, why), False, False)
         tcpto.worked(host)
         smtps = self._route.tls == route.SMTPS
-        session = smtp.Session(self._name(target), tls=tls_too, must=must, user=self._route.user, password=self._route.password,
-                               encrypted=smtps)
+        session = smtp.Session(self._name(target), tls=tls_too, must=must, user=self._route.user,
+                               password=self._route.password, encrypted=smtps)
         link = kept.Link(peer, session)
         if smtps:
             self._give_time(link)

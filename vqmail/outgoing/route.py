@@ -91,7 +91,7 @@ class Tables:
 
 
 def check() -> None:
-    """Log, once when the spawner starts, each line that makes no sense, and an authsenders that everybody can read."""
+    """Log, once when the spawner starts, each line that makes no sense, and passwords that everybody can read."""
     for name, split, parse in ((b"smtproutes", smtproutes.split_route, smtproutes.relay),
                                (b"authsenders", smtproutes.split_sender, smtproutes.authenticated_relay),
                                (b"outgoingip", smtproutes.split_address, _as_it_is),
@@ -104,12 +104,13 @@ def check() -> None:
                     _complain(name, number, error)
         except codes.Failure as error:
             log.line(b"vq-remote", str(error))
-    path = vqhome.path(b"control/authsenders")
-    try:
-        if calls.stat(path).st_mode & OTHERS:
-            log.line(b"vq-remote", b"%s: every user can read the passwords in it; chgrp qmail and chmod 640" % path)
-    except OSError:
-        return                                  # absent, or said above
+    for name in (b"authsenders", b"smtproutes"):
+        path = vqhome.path(b"control/" + name)
+        try:
+            if b"|" in (control.read(name) or b"") and calls.stat(path).st_mode & OTHERS:
+                log.line(b"vq-remote", b"%s: every user can read the passwords in it; chgrp qmail and chmod 640" % path)
+        except (OSError, codes.Failure):
+            pass                                # absent meanwhile, or said above
 
 
 def _table(name: bytes, split: "Callable[[bytes], tuple[bytes, bytes]]") -> "dict[bytes, tuple[int, bytes]]":

@@ -10,7 +10,7 @@ import shutil
 import stat
 import subprocess
 
-from vqmail.setup import certificates, hier, install, roaming, services
+from vqmail.setup import certificates, controls, hier, install, roaming, services
 
 SOURCE = pathlib.Path(__file__).parent.parent
 
@@ -41,6 +41,7 @@ def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
         found.append(f"{home}/control/me is missing; echo the name of this host into it")
     found += certificates.complaints(home, root[0])
     found += roaming.complaints(home)
+    found += controls.complaints(home)
     if (home / "users/journal").is_file():
         found.append(f"{home}/users/journal holds the rest of a change to settings; run {home}/bin/vq-newu")
     if not (home / "users/cdb").is_file():

@@ -9,6 +9,7 @@ import pathlib
 
 from vqmail.setup import hier
 from vqmail.setup.install import Ids
+from vqmail.store import cdb
 
 # what stands in env/ of a new installation; a file that is there already stays
 SETTINGS = {
@@ -144,6 +145,10 @@ def install(home: pathlib.Path, ids: Ids) -> None:
             if not path.exists():
                 path.write_text(value + "\n")
                 os.chown(path, *owner)
+    rules = home / "control/tcp.smtp.cdb"
+    if not rules.exists() and not (home / "control/tcp.smtp").exists():
+        # no rule yet: so those that come later, by hand or by POP before SMTP, count without a restart
+        cdb.make(os.fsencode(rules), [], 0o644, owner)
     for name, text, mode in files(home):
         fresh = home / (name + ".new")          # supervise may start the script while it is being written
         fresh.write_text(text)

@@ -53,8 +53,8 @@ TABLE = {
     b"helohost": Setting("line", ME, "remote", "the name that we say in EHLO"),
     b"hideclient": Setting("number", 0, "smtpd", "1: the trace line of a message from somebody who logged in shows his "
                            "domain instead of the name and the address of his machine"),
-    b"hostnames": Setting("list", None, "smtpd remote", "`address name`: what we call ourselves at that address of ours, in "
-                          "the SMTP greeting and, if mail goes out from there (outgoingip), in EHLO"),
+    b"hostnames": Setting("list", None, "smtpd remote", "`address name`: what we call ourselves at that address "
+                          "of ours, in the SMTP greeting and, if mail goes out from there (outgoingip), in EHLO"),
     b"idhost": Setting("line", ME, "inject", "the host in the Message-ID of a message sent from here"),
     b"localiphost": Setting("line", ME, "smtpd qmtpd qmqpd", "replaces [our.ip] in recipients"),
     b"locals": Setting("list", ME, "send local smtpd qmtpd", "domains whose users are users of this host"),

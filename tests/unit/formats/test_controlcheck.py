@@ -76,6 +76,15 @@ def test_right_files_are_right(name: bytes, kind: str, text: bytes) -> None:
         "line 2 makes no sense: it begins with no IP address and no host's name"]),
     (b"hostnames", "list", b"192.0.2.1\nlocalhost a.test\n192.0.2.1 a.test\n", [
         "line 1 makes no sense: write the address, a blank and the name", "line 2 makes no sense: it is no IP address"]),
+    (b"loginlimits", "list", b"failures 20\nexempt 192.0.2.7\nexempt 2001:db8::1\nfails 20\ndelay\nexempt mail.test\n", [
+        "line 4 makes no sense: write failures, window, lockout or delay and a number, or exempt and an address",
+        "line 5 makes no sense: write failures, window, lockout or delay and a number, or exempt and an address",
+        "line 6 makes no sense: it is no IP address"]),
+    (b"loginsources", "list", b"virtual\nshared passwd\npam imap\ncheckpassword /bin/x a\nvirtual,passwd\npam\nshared\n", [
+        f"line {number} makes no sense: write virtual, passwd, pam SERVICE or checkpassword /PROGRAM ARGUMENTS, one on a line"
+        for number in (5, 6, 7)]),
+    (b"authmechanisms", "list", b"plain\nSCRAM-SHA-256\nPLAIN,LOGIN\n", [
+        "line 3 makes no sense: write one on a line; there are PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-256"]),
     (b"loginseparators", "line", b"!-%\n", [
         "letters, digits, dots and - and _ part no user from a domain and do not count"]),
 ])
