@@ -6,6 +6,8 @@ import time
 
 from vqmail.unix import calls
 
+SHORTEST, LONGEST = 0.0005, 0.02        # seconds between two attempts: most who hold a lock do so for less than a ms
+
 
 def hold(path: bytes, mode: int = 0o600) -> int:
     """Take the lock on the file `path`, now, for as long as the returned descriptor is open.
@@ -29,13 +31,15 @@ def wait_for(number: int) -> None:
 def take_within(number: int, seconds: float) -> None:
     """Take the lock on an open file; TimeoutError if somebody else holds it for `seconds`."""
     deadline = time.monotonic() + seconds
+    pause = SHORTEST
     while True:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise TimeoutError("locked for %d seconds" % seconds) from None
-            select.select([], [], [], 0.02)
+            select.select([], [], [], pause)
+            pause = min(2 * pause, LONGEST)
         else:
             return
 
@@ -46,12 +50,14 @@ def take_record_within(number: int, seconds: float) -> None:
     It belongs to the process: two of its threads do not keep each other out.
     """
     deadline = time.monotonic() + seconds
+    pause = SHORTEST
     while True:
         try:
             fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             if time.monotonic() >= deadline:
                 raise TimeoutError("locked for %d seconds" % seconds) from None
-            select.select([], [], [], 0.02)
+            select.select([], [], [], pause)
+            pause = min(2 * pause, LONGEST)
         else:
             return
