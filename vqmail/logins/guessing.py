@@ -141,14 +141,21 @@ class _Table:
 
     def find(self, region: int, text: bytes) -> "_Slot | None":
         """The slot of `text`, if it has one."""
-        found, _ = self._look(region, text)
-        return found
+        tag, place, data = self._bucket(region, text)
+        for at in range(0, len(data), SLOT):
+            if data[at:at + 8] == tag:
+                return _Slot(place + at, data[at:at + SLOT])
+        return None
 
     def take(self, region: int, text: bytes, plain: bytes = b"") -> _Slot:
         """The slot of `text`, a new one in the place of the one that was used longest ago if it has none."""
-        found, oldest = self._look(region, text)
+        found = self.find(region, text)
         if found is None:
-            found = _Slot(oldest.place, self.tag(text) + bytes(SLOT - 8))
+            tag, place, data = self._bucket(region, text)
+            slots = [_Slot(place + at, data[at:at + SLOT]) for at in range(0, BUCKET * SLOT, SLOT)]
+            # whoever is locked out stays so, however many others come
+            oldest = min(slots, key=lambda each: max(each.last, each.until))
+            found = _Slot(oldest.place, tag + bytes(SLOT - 8))
             found.plain = plain.ljust(8, b"\0")
             found.length = len(plain)
         return found
@@ -164,16 +171,11 @@ class _Table:
             if any(data[at:at + 8]):
                 yield _Slot(start + at, data[at:at + SLOT])
 
-    def _look(self, region: int, text: bytes) -> "tuple[_Slot | None, _Slot]":
+    def _bucket(self, region: int, text: bytes) -> "tuple[bytes, int, bytes]":
+        """The tag of `text`, and where the slots lie of which it may have one, and what is there."""
         tag = self.tag(text)
         place = HEAD + region * REGION + int.from_bytes(tag, "little") % BUCKETS * BUCKET * SLOT
-        data = calls.pread(self._number, BUCKET * SLOT, place)
-        slots = [_Slot(place + at, data[at:at + SLOT]) for at in range(0, BUCKET * SLOT, SLOT)]
-        for each in slots:
-            if each.tag == tag:
-                return each, each
-        # whoever is locked out stays so, however many others come
-        return None, min(slots, key=lambda each: max(each.last, each.until))
+        return tag, place, calls.pread(self._number, BUCKET * SLOT, place)
 
 
 def network(address: bytes) -> "bytes | None":
