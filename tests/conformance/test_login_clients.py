@@ -193,6 +193,21 @@ def test_gsasl(site: Site, mechanisms, mechanism: str) -> None:
     assert login(wrong(ANNS)) != 0
 
 
+def test_the_log_says_whose_stored_password_does_not_do_for_what_is_offered(site: Site, errand, mechanisms) -> None:
+    """Clients take the strongest that is offered, and many then give up: the right password is no wrong one."""
+    def bob(**more: str) -> Errand:
+        return errand("starttls", f"bob@{ONE}", SECRET[ONE], **more)
+
+    assert not mail_clients.swaks(site, bob(subject="x"), "CRAM-MD5")
+    assert not mail_clients.msmtp(site, bob(subject="x"), "scram-sha-256")
+    assert mail_clients.mpop(site, bob(), "apop") == b""
+    assert SMTP["node"](site, bob(subject="in another way"))
+    digests = f"refused <bob@{ONE}>: the password that is stored for him does not do for APOP and CRAM-MD5\n"
+    wait_until(lambda: digests in site.services.log("auth"), "a line about CRAM-MD5")
+    wait_until(lambda: digests.replace("APOP and CRAM-MD5", "SCRAM-SHA-256") in site.services.log("auth"), "a line about SCRAM")
+    wait_until(lambda: digests in site.services.log("pop3d"), "a line about APOP")
+
+
 # ---- POP before SMTP, somebody else's TLS
 
 

@@ -10,7 +10,7 @@ A wrong password costs the time of a right one, and so does a name that no sourc
 import time
 
 from vqmail import codes
-from vqmail.formats import header
+from vqmail.formats import header, storedpassword
 from vqmail.logins import account, guessing, programs, rehash, sources, systemusers
 from vqmail.record import Record
 from vqmail.store import lastlogin, loginname, opensmtp, passwords, virtual
@@ -26,6 +26,8 @@ RIGHT, WRONG, TROUBLE = codes.OK, codes.PASSWORD_WRONG, codes.TEMPORARY
 LATER = 200                     # a slow source comes next: LATER + its number; only for who asked for that
 FIRST = -1
 UNKNOWN = b"unknown user"
+WRONG_ONE = b"wrong password"
+DIGEST = 32                     # hexadecimal digits of MD5
 SHELL = b"/bin/false"
 
 
@@ -163,7 +165,8 @@ def proved(name: bytes, message: bytes, right: bool, found: "Found | None", clie
         _right(name, who, client)
         return Verdict(RIGHT, who, b"")
     _wrong(name, message, client)
-    return Verdict(WRONG, None, UNKNOWN if found is None else found.why or b"wrong password")
+    why = UNKNOWN if found is None else found.why or _why(found, storedpassword.SCRAM, b"SCRAM-SHA-256")
+    return Verdict(WRONG, None, why)
 
 
 def _virtual(name: bytes, secret: bytes, challenge: bytes, client: Client) -> "account.Account | bytes":
@@ -171,9 +174,20 @@ def _virtual(name: bytes, secret: bytes, challenge: bytes, client: Client) -> "a
     if found is None:
         return b""
     if not passwords.verify(secret, found.stored, challenge):
-        return found.why or b"wrong password"
+        # a digest tells no password from another one where none is stored in clear
+        is_digest = challenge and len(secret) == DIGEST and not secret.lower().translate(None, b"0123456789abcdef")
+        return found.why or (_why(found, storedpassword.CLEAR, b"APOP and CRAM-MD5") if is_digest else WRONG_ONE)
     rehash.rehash(found.domain, found.user.name, secret, found.stored or b"")
     return _account(found, client)
+
+
+def _why(found: Found, kind: str, way: bytes) -> bytes:
+    """Why a login failed in which no password was sent: `way` wants one that is stored in clear, or as `kind`."""
+    try:
+        able = storedpassword.decode(found.stored or b"").kind in (kind, storedpassword.CLEAR)
+    except ValueError:                          # of no form that is known
+        able = False
+    return WRONG_ONE if able else b"the password that is stored for him does not do for " + way
 
 
 def _account(found: Found, client: Client) -> account.Account:
