@@ -20,8 +20,8 @@ MESSAGES = {                    # name: (the file, as it goes over the line, oct
     "1700000003.empty": (b"", [], 0),
 }
 
-
 OFFER = pop3.Offer(False, True, [b"PLAIN", b"LOGIN"], pop3.keeps(b"NEVER", 0))      # noqa: FBT003
+IN_CLEAR = pop3.Offer(True, False, [b"PLAIN", b"LOGIN"], pop3.keeps(b"NEVER", 0))   # noqa: FBT003
 
 
 class Transcript(smtp_transcript.Transcript):
@@ -37,15 +37,15 @@ def names() -> "list[str]":
 
 
 class Driver:
-    """Both machines one after the other, and a mailbox with MESSAGES."""
+    """Both machines one after the other, and a mailbox with MESSAGES.  After STLS the offer is OFFER."""
 
-    def __init__(self) -> None:
+    def __init__(self, offer: pop3.Offer = OFFER) -> None:
         self.said = GREETING
         self.closed = False
         self.removed: set[int] = set()
         self._lines = pop3.Lines()
         self._failed = 0
-        self._state: pop3.Authorization | pop3.Transaction = pop3.Authorization(OFFER)
+        self._state: pop3.Authorization | pop3.Transaction = pop3.Authorization(offer)
 
     def send(self, data: bytes) -> bytes:
         """What is said to `data`."""
@@ -69,6 +69,9 @@ class Driver:
             self.closed = True
             if isinstance(self._state, pop3.Transaction):
                 self.removed = self._state.deleted
+        elif isinstance(event, pop3.StartTls):
+            self.said += b"+OK begin TLS\r\n"
+            self._lines, self._state = pop3.Lines(), pop3.Authorization(OFFER)
         elif isinstance(event, pop3.Login):
             if (event.user.lower() in (b"ann@example.test", b"ann!example.test", b"ann%example.test")
                     and event.secret == PASSWORD):

@@ -1,4 +1,5 @@
-"""Transcripts of SMTP sessions in tests/transcripts/smtp, and what plays them to the machine.
+"""Transcripts of SMTP sessions in tests/transcripts/smtp, and what plays them to the machine; those in submission/ are
+played in test_smtp_login.
 
     # ...       a comment
     C: text     the client sends the text and CR LF; \\0 \\n \\x80 ... are escapes
@@ -12,6 +13,7 @@ has a mailbox but nobody; bad@sender.test is in badmailfrom; messages may have 1
 
 import pathlib
 import re
+import typing
 
 from vqmail.proto import reply, smtp, smtpevents
 
@@ -47,6 +49,16 @@ class Transcript:
 def names() -> "list[str]":
     """All transcripts."""
     return sorted(each.name for each in FOLDER.glob("*.txt"))
+
+
+def pieces(transcript: Transcript) -> "typing.Iterator[list[bytes]]":
+    """What the client sends: part by part, byte by byte, and with one part cut in two, at every point."""
+    sent = [each for each, _ in transcript.parts if each]
+    yield sent
+    yield [bytes([each]) for each in transcript.client]
+    for place, whole in enumerate(sent):
+        for cut in range(1, len(whole)):
+            yield [*sent[:place], whole[:cut], whole[cut:], *sent[place + 1:]]
 
 
 def without_numbers(text: bytes) -> bytes:

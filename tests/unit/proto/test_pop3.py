@@ -1,7 +1,10 @@
 """The POP3 machines against transcripts, cut anywhere, and whatever bytes come."""
 
+import pathlib
+
 import pop_transcript
 import pytest
+import smtp_transcript
 from hypothesis import given
 from hypothesis import strategies as st
 from pop_transcript import Driver, Transcript
@@ -39,6 +42,18 @@ def test_transcript_byte_by_byte(name: str) -> None:
         driver.send(transcript.client[at:at + 1])
 
     assert transcript.server == driver.said
+
+
+@pytest.mark.parametrize("path", sorted((pop_transcript.FOLDER.parent / "pop3-stls").iterdir()), ids=lambda each: each.stem)
+def test_stls_whole_and_byte_by_byte_and_cut_anywhere(path: pathlib.Path) -> None:
+    transcript = Transcript(str(path))
+    for pieces in smtp_transcript.pieces(transcript):
+        driver = Driver(pop_transcript.IN_CLEAR)
+        for each in pieces:
+            driver.send(each)
+
+        assert transcript.server == driver.said, pieces
+        assert driver.closed
 
 
 @pytest.mark.parametrize("name", pop_transcript.names())

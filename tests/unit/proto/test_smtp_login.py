@@ -1,9 +1,11 @@
 """STARTTLS and AUTH in the SMTP machine: when they are offered, and that nothing of before survives."""
 
 import base64
+import pathlib
 import typing
 
 import pytest
+import smtp_transcript
 
 from vqmail.proto import reply, sasl, smtp, smtpevents
 from vqmail.record import Record
@@ -30,12 +32,13 @@ SECURED: dict[str, typing.Any] = {"starttls": False, "secured": True}
 class Driver:
     """Lets bob in, whose password is `open sesame`; SCRAM is two rounds of words."""
 
-    def __init__(self, the_terms: smtpevents.Terms) -> None:
+    def __init__(self, the_terms: smtpevents.Terms, after: "smtpevents.Terms | None" = None) -> None:
         self.session = smtp.Session(b"mx.test", 0, the_terms)
         self.said = b""
+        self._after = after or terms(**SECURED)         # TLS
         self.events: list[Record] = []
         self.secured: list[smtp.Session] = []
-        self.session.output()
+        self.greeting = self.session.output()
 
     def send(self, text: bytes) -> bytes:
         """What the server says to `text`."""
@@ -49,7 +52,7 @@ class Driver:
         said = self.session.output()
         if event is smtpevents.SECURING:
             self.secured.append(self.session)
-            self.session = smtp.Session(b"mx.test", 0, terms(**SECURED), greeted=True)
+            self.session = smtp.Session(b"mx.test", 0, self._after, greeted=True)
         self.said += said
         return said
 
@@ -66,7 +69,9 @@ class Driver:
                 self.session.logged_in(b"bob@domain1.test")
             else:
                 self.session.refuse(reply.LOGIN_FAILED)
-        else:
+        elif event is smtpevents.END:
+            self.session.finish(reply.QUEUED % (1, 2))
+        elif not isinstance(event, smtpevents.Text):
             self.session.accept()
 
 
@@ -148,6 +153,19 @@ def test_dialogue_whole_and_byte_by_byte_and_cut_anywhere(
         driver.send(sent[cut:])
 
         assert said == driver.said, cut
+
+
+@pytest.mark.parametrize("path", sorted((smtp_transcript.FOLDER.parent / "submission").iterdir()),
+                         ids=lambda each: each.stem)
+def test_submission_whole_and_byte_by_byte_and_cut_anywhere(path: pathlib.Path) -> None:
+    transcript = smtp_transcript.Transcript(str(path))
+    for pieces in smtp_transcript.pieces(transcript):
+        driver = Driver(terms(**LOCKED, login_first=True), terms(**SECURED, login_first=True))
+        for each in pieces:
+            driver.send(each)
+
+        assert transcript.server == driver.greeting + smtp_transcript.without_numbers(driver.said), pieces
+        assert driver.session.next_event() is smtpevents.QUIT
 
 
 def test_what_stands_behind_starttls_is_never_heard() -> None:
