@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -311,6 +312,48 @@ def test_who_does_not_read_stops_the_other_and_no_memory_fills(world: World) -> 
     for client, plain, _ in clients:
         client.close()
         plain.close()
+
+
+UPDATES = """\
+import ctypes, os, select
+ssl = ctypes.CDLL("libssl.so.3")
+for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
+    getattr(ssl, name).restype = ctypes.c_void_p
+connection = ctypes.c_void_p(ssl.SSL_new(ctypes.c_void_p(ssl.SSL_CTX_new(ctypes.c_void_p(ssl.TLS_client_method())))))
+ssl.SSL_set_fd(connection, 0)
+assert ssl.SSL_connect(connection) == 1
+print("secured", flush=True)
+os.set_blocking(0, False)
+sent = 0
+while sent < 800_000 and select.select([], [0], [], 3)[1]:
+    for _ in range(100):                        # "I have a new key; give me a new one of yours", and the answer is not read
+        sent += ssl.SSL_key_update(connection, 1) == 1 and ssl.SSL_do_handshake(connection) == 1
+print(sent, flush=True)
+os.read(3, 1)
+"""
+
+
+def test_who_wants_new_keys_and_takes_none_fills_no_memory(world: World) -> None:
+    ours, theirs = pair()
+    ours.setblocking(True)                      # noqa: FBT003  the child has it as it is
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    call = Call(world, theirs)
+    before = {pid: memory(pid) for pid in world.workers()}
+    out, into = os.pipe()
+    asking = subprocess.Popen([sys.executable, "-c", UPDATES], stdin=ours, stdout=subprocess.PIPE, text=True,
+                              preexec_fn=lambda: os.dup2(out, 3), pass_fds=(3,))
+    assert asking.stdout.readline() == "secured\n"
+    _, plain = call.answer()
+    sent = int(asking.stdout.readline())
+    grown = max(memory(pid) - before[pid] for pid in before)
+    os.close(into)
+    os.close(out)
+    asking.wait(30)
+    plain.close()
+    ours.close()
+
+    assert sent > 20_000, "or this test shows nothing"
+    assert grown < 3072, f"{grown} KiB after {sent} changes of keys"
 
 
 def test_200_clients_at_once(world: World) -> None:
