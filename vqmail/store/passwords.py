@@ -9,7 +9,7 @@ not answer every "no" equally late.
 """
 
 from vqmail import codes
-from vqmail.formats import base64, digest, scramkeys, storedpassword
+from vqmail.formats import base64, digest, hashcost, scramkeys, storedpassword
 from vqmail.formats.storedpassword import ARGON2, CLEAR, CRYPT, DIGEST, LOCKED, PBKDF2, SCRAM
 from vqmail.store import control, hashes
 
@@ -32,6 +32,8 @@ STRENGTHS = ((b"$argon2", 5), (b"$y$", 5), (b"$gy$", 5), (b"$7$", 5), (b"$2", 5)
 UNIT = 5000                     # the work of $6$ with as many rounds, which is its default
 WORDS = ("a stored password that begins with %s is of no kind that is known here, or not whole: set it anew")
 
+EXCESSIVE = "a stored password that begins with %s costs more than a login may: set it anew with fewer rounds"
+
 
 def verify(secret: bytes, stored: "bytes | None", challenge: bytes) -> bool:
     """Whether `secret` fits what is `stored` (None: no such user): a password, APOP's digest for `challenge`, or
@@ -40,6 +42,8 @@ def verify(secret: bytes, stored: "bytes | None", challenge: bytes) -> bool:
     TryLater if the stored one is of a kind that is not known here.
     """
     kept = _decode(stored or b"")
+    if kept.kind in (CRYPT, ARGON2) and hashcost.is_excessive(kept.value):
+        raise codes.TryLater(EXCESSIVE % _shown(kept.value[:20]))
     possible = len(secret) <= LONGEST and b"\0" not in secret
     tried = secret if possible else b"-"        # it costs the same
     try:
