@@ -18,6 +18,9 @@ HOST = "mail.host.test"                     # the name of no domain
 SECRET = {ONE: "password domain1.test", TWO: "password domain2.test"}       # bob's
 ANN, ANNS = "ann@domain1.test", "Kept in=clear, 7"      # by what is made of a password
 CARL = "carl@domain1.test"                  # who gets what is sent
+DORA = "dora@domain1.test"                  # who has one message, a big one; her password is bob's
+EVA, EVAS = "eva@domain1.test", "grün & ♥"
+BIG = "begin\n" + "".join(f".{number} {'x' * (number % 900)}\n" for number in range(6000)) + "end\n"
 TEXT = "From: far@far.test\nTo: bob@{0}\nSubject: hello\nMessage-ID: <1@{0}>\n\n.dot\nof {0}\n"
 BEHIND = "127.0.0.2"                        # an address that control/popdomains gives to domain2.test
 POP3, SMTP = ("plain", "starttls", "tls"), ("starttls", "tls")
@@ -72,17 +75,19 @@ class Site:
         etc = self.virtual / ONE / "etc"
         row = (etc / "passwd").read_text().split(":")
         owner = int(row[2]) - 1
-        for number, (name, stored) in enumerate({"ann": "{CLEAR}" + ANNS, "carl": row[1]}.items(), 2):
+        evas = subprocess.run(["openssl", "passwd", "-6", EVAS], capture_output=True, text=True, check=True).stdout.strip()
+        stored_for = {"ann": "{CLEAR}" + ANNS, "carl": row[1], "dora": row[1], "eva": evas}
+        for number, (name, stored) in enumerate(stored_for.items(), 2):
             with (etc / "passwd").open("a") as file:
                 file.write(":".join([name, stored, str(owner + number), str(owner + number), "", f"/home/{name}", "/bin/false"]) + "\n")
             (self.virtual / ONE / "home" / name).mkdir(0o700)
             os.chown(self.virtual / ONE / "home" / name, owner + number, owner + number)
-        for domain, name in ((ONE, "bob"), (ONE, "ann"), (ONE, "carl"), (TWO, "bob")):
+        for domain, name in ((ONE, "bob"), *((ONE, name) for name in stored_for), (TWO, "bob")):
             home = self.virtual / domain / "home" / name
             for folder in ("Maildir", "Maildir/new", "Maildir/cur", "Maildir/tmp"):
                 (home / folder).mkdir(0o700)
             if name != "carl":
-                (home / "Maildir/new/1700000000.x").write_text(TEXT.format(domain))
+                (home / "Maildir/new/1700000000.x").write_text(TEXT.format(domain) + BIG * (name == "dora"))
             for each in home.rglob("*"):
                 shutil.chown(each, home.stat().st_uid, home.stat().st_gid)
 
@@ -127,9 +132,9 @@ class Site:
 
     def find(self, subject: str) -> str:
         for each in (self.virtual / ONE / "home/carl/Maildir/new").iterdir():
-            text = each.read_text()
-            if f"Subject: {subject}\n" in text:
-                return text
+            with each.open() as file:
+                if f"Subject: {subject}\n" in file.read(2000):
+                    return each.read_text()
         return ""
 
     def log(self, *names: str) -> str:

@@ -23,13 +23,15 @@ from vqmail.record import Record
 SOURCES = pathlib.Path(__file__).parent / "clients"
 BUILDING = threading.Lock()
 TROUBLE = re.compile(rb"failed|AUTH\]|535")      # on mutt's screen
-MESSAGE = "From: {0}\nTo: {1}\nSubject: {2}\n\nhello\n..dots\nlast\n"
+MESSAGE = "From: {0}\nTo: {1}\nSubject: {2}\n\n{3}"
+BODY = "hello\n..dots\nlast\n"
 
 
 class Errand(Record):
     """Who does what: `how` is plain, starttls or tls; `folder` is empty, and his own.  The rest is for sending."""
 
-    __slots__ = ("folder", "host", "how", "password", "port", "recipient", "sender", "subject", "user")
+    __slots__ = ("body", "folder", "host", "how", "password", "port", "recipient", "sender", "subject", "user")
+    body: str
     folder: pathlib.Path
     how: str
     host: str
@@ -41,7 +43,7 @@ class Errand(Record):
     subject: str
 
     def message(self) -> bytes:
-        return MESSAGE.format(self.sender, self.recipient, self.subject).encode()
+        return MESSAGE.format(self.sender, self.recipient, self.subject, self.body).encode()
 
     def file(self, name: str, text: str) -> str:
         """A file of his, for nobody else to read."""
@@ -165,7 +167,7 @@ def s_nail_pop3(site: Site, errand: Errand) -> bytes:
 
 def s_nail_smtp(site: Site, errand: Errand) -> bool:
     done = s_nail(site, errand, "-Smta=URL", "-Ssmtp-auth=plain", f"-Sfrom={errand.sender}", "-Shostname=laptop.test", "-s",
-                  errand.subject, errand.recipient, input=b"hello\n..dots\nlast\n")
+                  errand.subject, errand.recipient, input=errand.body.encode())
     return done.returncode == 0
 
 
@@ -241,7 +243,7 @@ set from="{errand.sender}"
 set use_envelope_from=yes
 set hostname="laptop.test"
 set spoolfile="{errand.folder}/none"
-""", "-s", errand.subject, errand.recipient, input=b"hello\n..dots\nlast\n")
+""", "-s", errand.subject, errand.recipient, input=errand.body.encode())
     return code == 0
 
 

@@ -9,8 +9,8 @@ import typing
 
 import mail_clients
 import pytest
-from clients_world import ANN, ANNS, CARL, HOST, ONE, SECRET, TWO, Site, listens
-from mail_clients import CANNOT, POP3, SMTP, Errand
+from clients_world import ANN, ANNS, BIG, CARL, DORA, EVA, EVAS, HOST, ONE, SECRET, TWO, Site, listens
+from mail_clients import BODY, CANNOT, POP3, SMTP, Errand
 from supervised import DOORS, SERVICES, lasting_port
 from system import wait_until
 
@@ -34,7 +34,7 @@ def errand(site: Site) -> "typing.Callable[..., Errand]":
     def make(how: str, user: str, password: str, host: str = HOST, *, subject: str = "", **more: object) -> Errand:
         folder = site.path / f"errand{next(NUMBERS)}"
         folder.mkdir()
-        defaults = {"folder": folder, "how": how, "host": host, "user": user, "password": password, "subject": subject,
+        defaults = {"body": BODY, "folder": folder, "how": how, "host": host, "user": user, "password": password, "subject": subject,
                     "port": site.ports["smtp" if subject else "pop3", how], "sender": f"bob@{ONE}", "recipient": CARL}
         return Errand(**(defaults | more))
     return make
@@ -96,6 +96,33 @@ def test_each_client_sends_as_the_right_bob(site: Site, errand, name: str, how: 
         assert text.rstrip("\n").endswith("\n..dots\nlast")       # swaks adds a line
         assert "\nDate: " in text
     assert site.find("wrong " + subject) == ""
+
+
+# ---- what is big, and what is not ASCII
+
+
+@pytest.mark.parametrize("name", [each for each in POP3 if each not in {"openssl", "s-nail"}])      # they show it their own way
+def test_each_client_reads_a_big_message(site: Site, errand, name: str) -> None:
+    got = lines(POP3[name](site, errand("tls", DORA, SECRET[ONE])))
+
+    assert got[got.index(b"begin"):got.index(b"end")] == BIG.encode().split(b"\n")[:-2]
+
+
+@pytest.mark.parametrize("name", SMTP)
+def test_each_client_sends_a_big_message(site: Site, errand, name: str) -> None:
+    assert SMTP[name](site, errand("starttls", f"bob@{ONE}", SECRET[ONE], subject=f"big by {name}", body=BIG))
+    assert site.arrived(f"big by {name}").rstrip("\n").endswith("\n\n" + BIG.rstrip("\n"))
+
+
+@pytest.mark.parametrize("name", POP3)
+def test_each_client_reads_with_a_password_that_is_not_ascii(site: Site, errand, name: str) -> None:
+    assert b"of domain1.test" in lines(POP3[name](site, errand("tls", EVA, EVAS)))
+
+
+@pytest.mark.parametrize("name", [each for each in SMTP if each != "python"])      # its smtplib says ASCII
+def test_each_client_sends_with_a_password_that_is_not_ascii(site: Site, errand, name: str) -> None:
+    assert SMTP[name](site, errand("tls", EVA, EVAS, subject=f"in UTF-8 by {name}", sender=EVA))
+    assert f"({EVA}@127.0.0.1)" in site.arrived(f"in UTF-8 by {name}")
 
 
 # ---- each form of a login, each mechanism

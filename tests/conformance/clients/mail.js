@@ -65,8 +65,10 @@ async function pop3() {
   await ask('USER ' + user);
   await ask('PASS ' + password);
   await ask('RETR 1');
-  for (let each = await line(); each !== '.'; each = await line()) console.log(each.replace(/^\./, ''));
+  const message = [];
+  for (let each = await line(); each !== '.'; each = await line()) message.push(each.replace(/^\./, '') + '\n');
   await ask('QUIT');
+  await new Promise((done) => { process.stdout.write(message.join(''), 'latin1', done); });
 }
 
 async function smtp() {
