@@ -5,7 +5,7 @@ the file must also have been nobody's for a day of our own time, which no clock 
 """
 
 from vqmail.store import queue
-from vqmail.unix import calls
+from vqmail.unix import calls, fd
 
 OLD = 36 * 3600
 WATCHED = 25 * 3600
@@ -37,12 +37,4 @@ class Sweeper:
                 return False
         except FileNotFoundError:
             return False
-        return not _there(queue.split(b"info", number)) and not _there(queue.TODO + b"/%d" % number)
-
-
-def _there(path: bytes) -> bool:
-    try:
-        calls.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
+        return not fd.is_there(queue.split(b"info", number)) and not fd.is_there(queue.TODO + b"/%d" % number)

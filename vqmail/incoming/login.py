@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SERVICE = b"smtp"
 DEADLINE = 60                   # seconds that a checkpassword program may take
 NO_SOONER = 1.0                 # seconds from the question to a no
-PROGRAM_SAYS_NO = (codes.PASSWORD_WRONG, 3)     # 3 is vchkpw's; every other code is trouble
+PROGRAM_SAYS_NO = (codes.PASSWORD_WRONG, codes.PASSWORD_NOBODY)     # every other code is trouble
 NO = authentication.Answer(codes.PASSWORD_WRONG, b"", b"")
 
 

@@ -294,12 +294,6 @@ def clear(what: "bytes | None") -> bool:
         return bool(slots)
 
 
-def secret() -> bytes:
-    """The installation's own key, for answers about users that there are not.  OSError."""
-    with _Table() as table:
-        return table.key
-
-
 def shown(place: bytes) -> bytes:
     """An address as people write it; an IPv6 network with its /64."""
     return ip.text(place) if len(place) == 4 else ip.text(place.ljust(16, b"\0")) + b"/64"

@@ -6,8 +6,10 @@ READS       3   name NUL password NUL challenge NUL, at most 512 bytes
 WRITES      2   the log: trouble
 
 Asks PAM whether the password is right and the account may be used, now: /etc/pam.d/SERVICE says how.  The client's
-address is PAM_RHOST.  A module that wants a second answer gets none.  It is a process of its own because modules are
-somebody else's code, and slow; whoever runs it gives it a deadline.
+address is PAM_RHOST.  A module that wants a second answer gets none.
+
+vq-checkpassword and `vq-service auth` run it, for a line `pam SERVICE` in control/loginsources.  It is a process of its
+own because modules are somebody else's code, and slow; they give it 30 seconds.
 
 A program behind pam_exec that says no is a system error in the words of PAM, and so trouble.  This is
 how it says that a password is wrong:

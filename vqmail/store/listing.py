@@ -27,7 +27,7 @@ class Listing:
         try:
             return self._in_info(number)
         except FileNotFoundError:
-            if _is_there(queue.split(b"info", number)) or _is_there(queue.TODO + b"/%d" % number):
+            if fd.is_there(queue.split(b"info", number)) or fd.is_there(queue.TODO + b"/%d" % number):
                 raise                           # its text is gone, which is the last to go
             return None
 
@@ -58,12 +58,4 @@ def _channel(recipient: "tuple[int, bytes, bool]") -> int:
 
 
 def _is_bouncing(number: int) -> bool:
-    return _is_there(queue.BOUNCE + b"/%d" % number)
-
-
-def _is_there(path: bytes) -> bool:
-    try:
-        calls.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
+    return fd.is_there(queue.BOUNCE + b"/%d" % number)

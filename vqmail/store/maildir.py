@@ -5,7 +5,7 @@ import time
 
 from vqmail import codes
 from vqmail.formats import maildirname, wire
-from vqmail.unix import calls, durable
+from vqmail.unix import calls, durable, fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,24 @@ class Undelivered(codes.TryLater):
         super().__init__(text)
         self.step = step
         self.number = number
+
+
+def replace(directory: bytes, name: bytes, text: bytes) -> None:
+    """Put `text` into a file beside the folders; whoever reads it meanwhile has the old one.  OSError.
+
+    It is not synced: for what is not missed if it is lost."""
+    directory = directory.rstrip(b"/")
+    temporary = directory + b"/tmp/%d.P%dR%s.%s" % (time.time(), calls.getpid(), _random(), name)
+    number = calls.open(temporary, calls.O_WRONLY | calls.O_CREAT | calls.O_EXCL | calls.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fd.write_all(number, text)
+        finally:
+            calls.close(number)
+        durable.rename(temporary, directory + b"/" + name)
+    except BaseException:
+        calls.unlink(temporary)
+        raise
 
 
 def deliver(directory: bytes, parts: "Iterable[bytes]", ask: "Callable[[int], object] | None" = None) -> None:

@@ -125,9 +125,9 @@ def _update_locked(where: Settings, now: float, key: "bytes | None") -> int:
         after[b":" in key][key] = int(now)
     if len(after[0]) + len(after[1]) > MOST:
         raise ValueError("%d addresses are open; no more are" % MOST)
-    has_rules = _is_there(where.directory + RULES)
+    has_rules = fd.is_there(where.directory + RULES)
     wanted = key is None and (has_rules or where.seconds)
-    if wanted or [*map(set, before)] != [*map(set, after)] or (key and not _is_there(where.directory + CDB)):
+    if wanted or [*map(set, before)] != [*map(set, after)] or (key and not fd.is_there(where.directory + CDB)):
         rules = fd.read_file(where.directory + RULES, LIMIT) if has_rules else b""
         try:
             cdb.make(where.directory + CDB, _records(rules, [*after[0], *after[1]]), MODE, ids)
@@ -164,14 +164,6 @@ def _read(directory: bytes, six: bool) -> "dict[bytes, int]":  # noqa: FBT001  w
         return opensmtp.parse(fd.read_all(number, LIMIT))
     finally:
         calls.close(number)
-
-
-def _is_there(path: bytes) -> bool:
-    try:
-        calls.stat(path)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _same(one: bytes, other: bytes) -> bool:

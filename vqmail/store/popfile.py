@@ -6,9 +6,9 @@
 """
 
 import errno
-import time
 
-from vqmail.unix import calls, durable, fd
+from vqmail.store import maildir as maildirs
+from vqmail.unix import calls, fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,21 +18,6 @@ SIZES = b"vqpop3sizes"
 LOGIN = b"vqpop3login"
 LIMIT = 256 << 20
 TOUCH = calls.O_WRONLY | calls.O_CREAT | calls.O_CLOEXEC | calls.O_NOFOLLOW | calls.O_NONBLOCK
-
-
-def replace(maildir: bytes, name: bytes, text: bytes) -> None:
-    """Put `text` into the file; whoever reads it meanwhile has the old one.  OSError."""
-    temporary = maildir + b"tmp/%d.P%dR%s.%s" % (time.time(), calls.getpid(), calls.urandom(4).hex().encode(), name)
-    number = calls.open(temporary, calls.O_WRONLY | calls.O_CREAT | calls.O_EXCL | calls.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fd.write_all(number, text)
-        finally:
-            calls.close(number)
-        durable.rename(temporary, maildir + name)
-    except BaseException:
-        calls.unlink(temporary)
-        raise
 
 
 def sizes(maildir: bytes) -> "dict[bytes, int]":
@@ -48,7 +33,7 @@ def sizes(maildir: bytes) -> "dict[bytes, int]":
 def keep_sizes(maildir: bytes, known: "Iterable[tuple[bytes, int]]") -> None:
     """Write them down for the next session, if that can be done."""
     try:
-        replace(maildir, SIZES, b"".join(b"%d %s\n" % (octets, name) for name, octets in known))
+        maildirs.replace(maildir, SIZES, b"".join(b"%d %s\n" % (octets, name) for name, octets in known))
     except OSError:
         return                                  # a full disk, or quota: the next one counts again
 

@@ -257,11 +257,7 @@ def _write(path: bytes, text: bytes, birth: int) -> None:
 
 def has_text(number: int) -> bool:
     """Whether mess/N is there.  It is the last to go: what else there is under the number without it is a leftover."""
-    try:
-        calls.stat(split(b"mess", number))
-    except FileNotFoundError:
-        return False
-    return True
+    return fd.is_there(split(b"mess", number))
 
 
 def read_info(number: int) -> "tuple[int, bytes]":

@@ -18,7 +18,8 @@ import time
 
 from vqmail import codes
 from vqmail.formats import quota
-from vqmail.unix import calls, durable, fd, lock
+from vqmail.store import maildir
+from vqmail.unix import calls, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class Quota:
         if limits is None:
             limits = self._limits_there()
         if limits is not None and (limits != quota.NONE or self._is_there()):
-            self._replace(quota.definition(limits) + b"\n" + quota.line(use.size, use.count))
+            maildir.replace(self._path, NAME[1:], quota.definition(limits) + b"\n" + quota.line(use.size, use.count))
         return use
 
     def _limits_there(self) -> "Limits | None":
@@ -233,20 +234,6 @@ class Quota:
                                     and each not in (b".", b"..", quota.TRASH))):
             for each in b"new", b"cur":
                 yield self._path + b"/" + folder + (b"/" if folder else b"") + each
-
-    def _replace(self, text: bytes) -> None:
-        temporary = self._path + b"/tmp/%d.P%dR%s.maildirsize" % (
-            time.time(), calls.getpid(), calls.urandom(4).hex().encode())
-        number = calls.open(temporary, calls.O_WRONLY | calls.O_CREAT | calls.O_EXCL | calls.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fd.write_all(number, text)
-            finally:
-                calls.close(number)
-            durable.rename(temporary, self._path + NAME)
-        except BaseException:
-            calls.unlink(temporary)
-            raise
 
 
 def note_removed(path: bytes, messages: "list[tuple[bytes, int]]") -> None:

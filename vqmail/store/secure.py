@@ -9,7 +9,7 @@ The client's descriptor is the service's from then on: close it, or put the plai
 """
 
 from vqmail import codes, vqhome
-from vqmail.unix import calls, sockets
+from vqmail.unix import calls, fd, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +33,10 @@ def offered(env: "Env") -> bool:
     if SECURED in env or DISABLED in env:
         return False
     try:
-        calls.stat(CERTIFICATE)
-    except FileNotFoundError:
-        return False
+        return fd.is_there(CERTIFICATE)
     except OSError as error:
         raise codes.TryLater("cannot look at %s: %s" % (
             CERTIFICATE.decode("utf-8", "replace"), error.strerror)) from None
-    return True
 
 
 class Upgrade:

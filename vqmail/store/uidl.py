@@ -9,7 +9,8 @@ import errno
 
 from vqmail import codes
 from vqmail.formats import uidl
-from vqmail.store import control, popfile
+from vqmail.store import control
+from vqmail.store import maildir as maildirs
 from vqmail.unix import fd
 
 KEPT = b"vqpop3uidl"
@@ -53,7 +54,7 @@ def _kept(maildir: bytes) -> "dict[bytes, bytes]":
     except ValueError as error:
         raise codes.TryLater("%s: %s" % (_shown(maildir), error)) from None
     try:
-        popfile.replace(maildir, KEPT, uidl.kept(known))
+        maildirs.replace(maildir, KEPT, uidl.kept(known))
     except OSError as error:
         raise codes.TryLater("cannot keep the unique-ids of %s: %s" % (_shown(maildir), error.strerror)) from None
     return known

@@ -44,6 +44,15 @@ def read_file(path: bytes, limit: int) -> bytes:
         calls.close(fd)
 
 
+def is_there(path: bytes) -> bool:
+    """Whether there is such a file.  OSError when that cannot be told."""
+    try:
+        calls.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def pieces(number: int) -> "Iterator[bytes]":
     """The content of the file open as `number`, from its first byte, wherever its offset is: others may share it."""
     at = 0

@@ -13,7 +13,7 @@ Listens on a local socket in run/ and does what the command of the same name is 
     queue           vq-queue: puts messages into the queue, many with one flush of the disk
     virtmailfilter  looks up a virtual user and delivers under the user's own uid
     admin           vq-domain, vq-user, vq-alias, vq-passwd: for the owners of domains, limited to their own
-    auth            tells vq-smtpd who may log in, for its uid reads no password (logins/authentication);
+    auth            tells vq-smtpd who may log in, for its uid reads no password;
                     closes addresses that POP before SMTP opened (vq-clearopensmtp)
     tls             secures connections for vq-tls, vq-smtpd and vq-popup
 
