@@ -7,7 +7,8 @@ import subprocess
 
 import oddservers
 import pytest
-from supervised import Supervised
+from certificates import Authority
+from supervised import Supervised, lasting_port
 from system import wait_until
 from test_setup import let_everybody_in
 
@@ -47,7 +48,9 @@ def test_the_first_domain_works_as_the_readme_says(tmp_path: pathlib.Path) -> No
     run(rest[:start])
     running.start()
     try:
-        assert run([rest[start + 1]]).count(": up (pid ") == 6          # svstat
+        said = run([rest[start + 1]])           # svstat
+
+        assert (said.count(": up (pid "), said.count(": down ")) == (8, 3)      # the doors of TLS wait for a certificate
         swaks, curl, tail = (next(line for line in rest if line.startswith(word)) for word in ("swaks", "curl", "tail"))
         run([swaks + " --from ann@far.test"])
         bob = virtual / "domain1.com/home/bob"
@@ -116,6 +119,70 @@ def test_mail_goes_out_as_the_readme_says(tmp_path: pathlib.Path) -> None:
 
     assert [(each.sender, each.recipients) for each in sink.letters] == [("bob@domain1.com", ["somebody@example.net"])] * 2
     for name in ("smtproutes", "authsenders", "outgoingip", "tlshosts"):
+        chapter = shown.partition(f"\n{name}:")[2].partition("\n\n")[0]
+        assert "Default" not in chapter, name
+        assert "Problem" not in chapter, chapter
+
+
+def test_people_log_in_as_the_readme_says(tmp_path: pathlib.Path) -> None:
+    place = let_everybody_in(tmp_path)
+    home, virtual = place / "vqmail", place / "virtual"
+    subprocess.run(["make", "setup", "check-setup", f"VQHOME={home}"], cwd=ROOT, check=True, capture_output=True)
+    (home / "control/me").write_text("mail.example.com\n")
+    (home / "control/virtualroot").write_text(f"{virtual}\n")
+    virtual.mkdir(mode=0o755)
+    for command in (["vq-domain", "add", "domain1.com"], ["vq-domain", "add", "domain2.com"],
+                    ["vq-user", "add", "bob@domain1.com", "--password-stdin"]):
+        subprocess.run([home / "bin" / command[0], *command[1:]], input=b"secret\n", check=True, capture_output=True)
+    authority = Authority(place / "authority")
+    whole = authority.sign("mail.example.com")
+    key = whole.index(b"-----BEGIN PRIVATE KEY-----")
+    (home / "fullchain.pem").write_bytes(whole[:key])
+    (home / "privkey.pem").write_bytes(whole[key:])
+    (home / "domain1.pem").write_bytes(authority.sign("pop.domain1.com"))
+    running = Supervised(home)
+    ports = {name: lasting_port() for name in ("submission", "smtps", "pop3s")}
+    for name, port in ports.items():
+        running.setting(name, PORT=str(port), ADDRESS="127.0.0.1")
+    said = {}
+
+    def run(line: str) -> str:
+        """Run a line of the README, with the places, ports and passwords of this test."""
+        script = line.replace("-u bob@domain1.com ", "-su bob@domain1.com:secret ").replace("-u bob ", "-su bob:secret ")
+        for host in ("mail.example.com", "pop.domain1.com"):
+            script = script.replace(f"pop3s://{host}/", f"--cacert {authority.ca} --resolve {host}:{ports['pop3s']}:127.0.0.1 "
+                                    f"--retry 9 --retry-connrefused --retry-delay 1 pop3s://{host}:{ports['pop3s']}/")
+        script = script.replace("--server mail.example.com:587", f"--server 127.0.0.1:{ports['submission']} "
+                                "--auth-password secret")
+        done = subprocess.run(["sh", "-e"], input=script, cwd=home, text=True, capture_output=True, check=False, timeout=60)
+
+        assert done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    running.start()
+    try:
+        for line in commands("Logging in"):
+            said[line.partition("  #")[0].strip()] = run(line)
+            if line.startswith("mv "):
+                wait_until(lambda: "servercert.pem: loaded" in running.log("tls"), "the certificate")
+            if "servercerts/pop" in line:
+                wait_until(lambda: "pop.domain1.com.pem: loaded" in running.log("tls"), "the other certificate")
+        down = [each.name for each in (home / "service").iterdir() if (each / "down").exists()]
+        wait_until(lambda: running.pid("smtps"), "smtps")
+        check = subprocess.run(["make", "-s", "check-setup", f"VQHOME={home}"], cwd=ROOT, check=False, capture_output=True,
+                               text=True)
+        shown = subprocess.run([home / "bin/vq-showctl"], capture_output=True, text=True, check=True).stdout
+    finally:
+        running.stop()
+
+    assert down == []
+    swaks = next(text for line, text in said.items() if line.startswith("swaks"))
+    assert re.search(r"^<~  250 2\.0\.0 ok ", swaks, re.MULTILINE), swaks
+    assert "login of <bob> as bob@domain1.com" in running.log("pop3s")
+    assert f"Clients get the certificate in {home}/control/servercert.pem" in said["bin/vq-showctl | grep -A 1 servercert"]
+    assert [line for line in check.stdout.split("\n") if f"{home}/control" in line or f"{home}/service" in line] == []
+    for name in ("servercert.pem", "servercerts", "popdomains", "hostnames", "senders", "submissionlimits", "loginsources",
+                 "opensmtp"):
         chapter = shown.partition(f"\n{name}:")[2].partition("\n\n")[0]
         assert "Default" not in chapter, name
         assert "Problem" not in chapter, chapter
