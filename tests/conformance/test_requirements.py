@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import poplib
 import pwd
 import re
 import signal
@@ -437,3 +438,50 @@ def test_a_file_with_a_password_that_everybody_can_read_is_told_of_and_used(syst
     assert done.stderr == b""
     assert f"vq-remote: {path}: every user can read the passwords in it; chgrp qmail and chmod 640" in system.log()
     assert b"passwords" in system.run("vq-showctl").stdout.partition(b"\nauthsenders:")[2].partition(b"\n\n")[0]
+
+
+def test_three_wrong_passwords_end_the_connection_and_are_logged_with_the_address(system: module.System) -> None:
+    # 1-11
+    system.add_domain("domain1.test", {"bob": "secret"})
+    port = system.start_pop3()
+    client = poplib.POP3("127.0.0.1", port, timeout=60)
+    answers = []
+    for number in range(3):
+        client.user("bob@domain1.test" if number else "nobody@domain1.test")
+        with pytest.raises(poplib.error_proto) as refused:
+            client.pass_(f"wrong {number}")
+        answers.append(bytes(refused.value.args[0]))
+    with pytest.raises((poplib.error_proto, OSError)):
+        client.user("bob@domain1.test")
+    client.close()
+
+    assert answers == [b"-ERR [AUTH] authorization failed"] * 2 + [b"-ERR [AUTH] too many logins failed"]
+    assert len(re.findall(r"vq-checkpassword: .* from 127\.0\.0\.1 refused <(?:bob|nobody)@domain1\.test>", system.log())) == 3
+    assert len(re.findall(r"vq-popup: .* from 127\.0\.0\.1 login failed for <(?:bob|nobody)@domain1\.test>", system.log())) == 3
+
+
+def test_a_suspended_login_neither_sends_nor_reads_and_still_gets_mail(system: module.System) -> None:
+    # 4-17
+    system.control("clearauth", "1\n")
+    system.add_domain("domain1.test", {"bob": "secret"})
+    system.start_all()
+    system.start_auth()
+    smtp, pop3 = system.start_smtp(), system.start_pop3()
+
+    def may_log_in() -> "tuple[bool, bool]":
+        """(for sending, for reading)"""
+        sent = subprocess.run(["swaks", "--server", f"127.0.0.1:{smtp}", "--auth", "PLAIN", "--auth-user", "bob@domain1.test",
+                               "--auth-password", "secret", "--helo", "client.test", "--quit-after", "AUTH"],
+                              capture_output=True, text=True, check=False, timeout=60)
+        read = subprocess.run(["curl", "-sS", "-u", "bob@domain1.test:secret", f"pop3://127.0.0.1:{pop3}/"],
+                              capture_output=True, check=False, timeout=60)
+        return sent.returncode == 0, read.returncode == 0
+
+    assert may_log_in() == (True, True)
+    assert system.run("vq-user", "suspend", "--login", "bob@domain1.test").returncode == 0
+    assert may_log_in() == (False, False)
+    done = swaks(smtp, "bob@domain1.test")
+    assert done.returncode == 0, done.stdout
+    wait_until(lambda: list((system.virtual / "domain1.test/home/bob/Maildir/new").glob("*")), "the message")
+    assert system.run("vq-user", "resume", "--login", "bob@domain1.test").returncode == 0
+    assert may_log_in() == (True, True)
