@@ -357,6 +357,26 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_who_sets_passwords_leaves_no_image(system: module.System, unlimited: None) -> None:
+    system.add_domain(A, PASSWORDS)
+    system.start_admin()
+    fifo = system.path / "password"
+    os.mkfifo(fifo)
+    process = subprocess.Popen(f"exec {system.bin('vq-user')} passwd --password-stdin bob@{A} <> {fifo}", shell=True,
+                               env=system.env())
+    try:
+        module.wait_until(lambda: core_limit(process.pid) == "1", "its limit")
+        assert {"1"} == {core_limit(each) for each in below(system.processes["admin"].pid)}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def core_limit(pid: int) -> str:
+    text = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    return text.partition("Max core file size")[2].split()[0]
+
+
 def test_others_do_leave_one_here(tmp_path: pathlib.Path, unlimited: None) -> None:
     process = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
     process.send_signal(signal.SIGABRT)

@@ -21,7 +21,7 @@ from vqmail import codes, vqhome
 from vqmail.admin import caller
 from vqmail.formats import job
 from vqmail.store import roles
-from vqmail.unix import calls, fd, sockets
+from vqmail.unix import calls, fd, limits, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ COMMANDS = {b"vq-domain": "domain_command", b"vq-user": "user_command", b"vq-ali
 
 def run(serve: "Serve", argv: "list[bytes]", env: "Env") -> int:
     """Do what `argv` says, here if we have the rights, by the service otherwise; the exit code."""
+    limits.no_core()                            # there may be a password in it
     terminal = _terminal()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,7 +10,7 @@ import fcntl
 
 from vqmail import codes
 from vqmail.formats import job
-from vqmail.unix import calls, chain, log, loop, sockets
+from vqmail.unix import calls, chain, limits, log, loop, sockets
 from vqmail.warm import door, pool
 
 TYPE_CHECKING = False
@@ -40,6 +40,7 @@ def serve(listener: "socket", number: int, alive: int) -> int:
     """Serve until TERM, or until the other end of the pipe `alive` is closed."""
     from vqmail.admin import command
 
+    limits.no_core()                            # passwords are set here
     service = Service(listener, alive, command.served(), command.HANDED)
     while service.turn():
         pass
