@@ -530,3 +530,29 @@ def test_pop3_clients_fetch_nothing_again(world: System, tmp_path: pathlib.Path)
     assert {user: unique_ids(world, user) for user in ("luser@klient1.test", "courier@d.test", "dovecot@d.test", "told@d.test")
             } == {"luser@klient1.test": ["985a93f2f960f80f63a30568f10e8ecf"], "courier@d.test": ["1000000000.0.old"],
                   "dovecot@d.test": ["00000007499602d2"], "told@d.test": ["985a93f2f960f80f63a30568f10e8ecf"]}
+
+
+# passwords
+
+def test_an_old_hash_works_and_is_a_better_one_after_the_first_login(world: System, tmp_path: pathlib.Path) -> None:
+    old = tmp_path / "old"
+    hashes = {"md5": MD5, "des": DES, "sha": SHA512, "idle": MD5}
+    (old / "passwd").write_text("".join(f"{name}:x:{1001 + number}:{1001 + number}::/home/{name}:/bin/sh\n"
+                                        for number, name in enumerate(hashes)))
+    (old / "shadow").write_text("".join(f"{name}:{stored}:1:0:99999:7:::\n" for name, stored in hashes.items()))
+    world.control("passwordscheme", "sha512\n")
+    run(world, "passwd", old / "passwd", "domain1.test", "--shadow", old / "shadow", "--root", old, "--do")
+    serve(world)
+    passwd = world.virtual / "domain1.test/etc/passwd"
+
+    def stored(name: str) -> str:
+        return next(line.split(":")[1] for line in passwd.read_text().split("\n") if line.startswith(name + ":"))
+
+    assert {name: stored(name) for name in hashes} == hashes
+    assert pop(world, "md5@domain1.test", "wrong", what="").returncode == 67
+    for name in ("md5", "des"):                 # while another change is made it is left for the next login
+        wait_until(lambda name=name: messages(world, f"{name}@domain1.test") == 0 and stored(name) != hashes[name],
+                   f"a better hash for {name}")
+    assert {name: stored(name)[:3] for name in ("md5", "des", "idle")} == {"md5": "$6$", "des": "$6$", "idle": "$1$"}
+    assert [messages(world, f"{name}@domain1.test") for name in hashes] == [0, 0, 0, 0]
+    assert pop(world, "md5@domain1.test", "wrong", what="").returncode == 67
