@@ -9,7 +9,7 @@ import pathlib
 
 import smtp_transcript
 
-from vqmail.proto import pop3
+from vqmail.proto import pop3, pop3login
 
 FOLDER = pathlib.Path(__file__).parent / "transcripts" / "pop3"
 GREETING = b"+OK pop.example.test\r\n"
@@ -20,8 +20,8 @@ MESSAGES = {                    # name: (the file, as it goes over the line, oct
     "1700000003.empty": (b"", [], 0),
 }
 
-OFFER = pop3.Offer(False, True, [b"PLAIN", b"LOGIN"], pop3.keeps(b"NEVER", 0))      # noqa: FBT003
-IN_CLEAR = pop3.Offer(True, False, [b"PLAIN", b"LOGIN"], pop3.keeps(b"NEVER", 0))   # noqa: FBT003
+OFFER = pop3login.Offer(False, True, [b"PLAIN", b"LOGIN"], pop3.keeps(b"NEVER", 0))      # noqa: FBT003
+IN_CLEAR = pop3login.Offer(True, False, [b"PLAIN", b"LOGIN"], pop3.keeps(b"NEVER", 0))   # noqa: FBT003
 
 
 class Transcript(smtp_transcript.Transcript):
@@ -39,13 +39,13 @@ def names() -> "list[str]":
 class Driver:
     """Both machines one after the other, and a mailbox with MESSAGES.  After STLS the offer is OFFER."""
 
-    def __init__(self, offer: pop3.Offer = OFFER) -> None:
+    def __init__(self, offer: pop3login.Offer = OFFER) -> None:
         self.said = GREETING
         self.closed = False
         self.removed: set[int] = set()
         self._lines = pop3.Lines()
         self._failed = 0
-        self._state: pop3.Authorization | pop3.Transaction = pop3.Authorization(offer)
+        self._state: pop3login.Authorization | pop3.Transaction = pop3login.Authorization(offer)
 
     def send(self, data: bytes) -> bytes:
         """What is said to `data`."""
@@ -69,10 +69,10 @@ class Driver:
             self.closed = True
             if isinstance(self._state, pop3.Transaction):
                 self.removed = self._state.deleted
-        elif isinstance(event, pop3.StartTls):
+        elif isinstance(event, pop3login.StartTls):
             self.said += b"+OK begin TLS\r\n"
-            self._lines, self._state = pop3.Lines(), pop3.Authorization(OFFER)
-        elif isinstance(event, pop3.Login):
+            self._lines, self._state = pop3.Lines(), pop3login.Authorization(OFFER)
+        elif isinstance(event, pop3login.Login):
             if (event.user.lower() in (b"ann@example.test", b"ann!example.test", b"ann%example.test")
                     and event.secret == PASSWORD):
                 self._state = pop3.Transaction(len(files))

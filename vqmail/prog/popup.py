@@ -47,7 +47,7 @@ import time
 from vqmail import codes
 from vqmail.formats import checkpassword, header
 from vqmail.logins import offer
-from vqmail.proto import pop3
+from vqmail.proto import pop3, pop3login
 from vqmail.store import control, secure
 from vqmail.unix import calls, child, fd, inetd, limits, line, log, send, timed
 
@@ -107,7 +107,7 @@ class Door:
                 return codes.OK if not failed else NO_LOGIN
             if isinstance(event, pop3.Reply):
                 self._say(event.text)
-            elif isinstance(event, pop3.StartTls):
+            elif isinstance(event, pop3login.StartTls):
                 if self._secure():
                     session = self._session()                           # RFC 2595 4: what was said before is forgotten
             else:
@@ -136,11 +136,11 @@ class Door:
         """Let go of the descriptors."""
         self._client.close()
 
-    def _session(self) -> pop3.Authorization:
+    def _session(self) -> pop3login.Authorization:
         """The machine for the connection as it is now."""
-        return pop3.Authorization(pop3.Offer(
+        return pop3login.Authorization(pop3login.Offer(
             self._client.is_socket and secure.offered(self._env),       # recordio is between, or a test
-            offer.allowed(self._env, SERVICE), offer.mechanisms(pop3.MECHANISMS),
+            offer.allowed(self._env, SERVICE), offer.mechanisms(pop3login.MECHANISMS),
             pop3.keeps(control.line(b"popexpire"), control.number(b"logindelay"))), self._challenge)
 
     def _secure(self) -> bool:
@@ -182,7 +182,7 @@ class Door:
             calls.getpid(), header.safe(self._env.get(b"TCPREMOTEIP", b"unknown")), text))
 
 
-def _check(login: pop3.Login, challenge: bytes, argv: "list[bytes]", env: "Env") -> "tuple[bytes, bytes]":
+def _check(login: pop3login.Login, challenge: bytes, argv: "list[bytes]", env: "Env") -> "tuple[bytes, bytes]":
     """Have the password checked, and wait for what becomes of the session.
 
     (b"", b"") if that was a session, else what to tell the client, and the log.

@@ -1,43 +1,16 @@
-"""A POP3 session's words (RFC 1939, 2449, 3206, 5034): the machines that know what was said and what may be answered.
+"""A POP3 session's words (RFC 1939, 2449, 3206): every reply, and the machine that knows what was said after the login.
 
-AUTHORIZATION leads to a Login, and goes on if that fails; TRANSACTION ends with QUIT.  A machine takes one line after
-the other.  Whoever reads the lines in AUTHORIZATION takes none too many: what follows the password is for the next
-program, what follows STLS is for TLS.
+It takes one line after the other, and ends with QUIT.  The machine for what comes before the login is in pop3login.
 """
 
-from vqmail.proto import sasl
 from vqmail.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 LINE_LIMIT = 512                # bytes of a line: RFC 2449 4 asks for 255, a login may be an address of 254
 NUMBER_LIMIT = 9                # digits of a number
-
-
-class Offer(Record):
-    """What a client may do before its login.  `stls`: ask for TLS; `login`: say who it is on this connection, by
-    `mechanisms` of AUTH or otherwise.  `keeps` is said before the login and after it: see keeps()."""
-
-    __slots__ = ("stls", "login", "mechanisms", "keeps")
-    stls: bool
-    login: bool
-    mechanisms: "list[bytes]"
-    keeps: "list[bytes]"
-
-
-class Login(Record):
-    """The client says who it is.  `secret` is the password, or a digest; `challenge` is what that was made for: None is
-    what the greeting had."""
-
-    __slots__ = ("user", "secret", "challenge")
-    user: bytes
-    secret: bytearray
-    challenge: "bytes | None"
-
-    def __repr__(self) -> str:
-        return f"Login(user={self.user!r})"     # a secret must not get into a log by way of a traceback
 
 
 class Reply(Record):
@@ -45,10 +18,6 @@ class Reply(Record):
 
     __slots__ = ("text",)
     text: bytes
-
-
-class StartTls(Record):
-    """The client wants to go on secured, after STLS_READY."""
 
 
 class Quit(Record):
@@ -82,7 +51,6 @@ class Retrieve(Record):
     verb: bytes
 
 
-START_TLS = StartTls()
 QUIT = Quit()
 STAT = Stat()
 OK = b"+OK \r\n"
@@ -117,8 +85,6 @@ MALFORMED = b"-ERR malformed answer\r\n"
 GONE = b"-ERR unable to open that message\r\n"
 NOT_ALL_DELETED = b"-ERR [SYS/TEMP] some deleted messages could not be removed\r\n"
 
-# SCRAM is none of them: a checkpassword program, which is to become the session, is asked once and answers yes or no
-MECHANISMS = (sasl.PLAIN, sasl.LOGIN, sasl.CRAM_MD5)
 COMMANDS = [b"TOP", b"UIDL"]
 CODES = [b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"UTF8"]      # RFC 2449 6, RFC 3206 6, RFC 6856 2
 NAME = [b"IMPLEMENTATION vqmail"]
@@ -130,7 +96,7 @@ def keeps(expire: bytes, delay: int) -> "list[bytes]":
     return [b"EXPIRE " + days] + [b"LOGIN-DELAY %d" % delay] * (delay > 0)      # RFC 2449 6.5, 6.7
 
 
-ANYTHING = Offer(False, True, [], keeps(b"", 0))
+FOR_EVER = keeps(b"", 0)
 
 
 def greeting(words: bytes) -> bytes:
@@ -171,86 +137,6 @@ class Lines:
         return line
 
 
-class Authorization:
-    """A session up to the moment when a password is to be checked, and again after a wrong one.
-
-    `fresh` makes the challenges of CRAM-MD5, which must never be the same.
-    """
-
-    def __init__(self, offer: Offer = ANYTHING, fresh: "Callable[[], bytes]" = bytes) -> None:
-        self._offer = offer
-        self._fresh = fresh
-        self._user: bytes | None = None
-        self._exchange: sasl.Exchange | None = None
-
-    @property
-    def line_limit(self) -> int:
-        """How long the next line may be, its end included."""
-        return LINE_LIMIT if self._exchange is None else sasl.LINE_LIMIT + 2
-
-    def command(self, line: bytes) -> "Login | Reply | StartTls | Quit":
-        """What the client wants with `line`."""
-        if self._exchange is not None:
-            return self._next(self._exchange, self._exchange.step(_without_end(line)))
-        verb, argument = _split(line)
-        if verb in LOGINS and not self._offer.login:
-            return Reply(NOT_IN_CLEAR)
-        if verb == b"USER":                                             # RFC 1939 7
-            if not argument:
-                return Reply(SYNTAX)
-            self._user = argument
-            return Reply(OK)
-        if verb == b"PASS":
-            if self._user is None:
-                return Reply(USER_FIRST)
-            # a password may have spaces, at its ends too: only the first space is ours
-            secret = bytearray(_without_end(line)[len(b"PASS "):])
-            return Login(self._user, secret, None) if secret else Reply(SYNTAX)
-        if verb == b"APOP":
-            user, _, digest = argument.rpartition(b" ")
-            return Login(user.strip(b" "), bytearray(digest), None) if user else Reply(SYNTAX)
-        if verb == b"AUTH":                                             # RFC 5034 4
-            return self._auth(argument)
-        return self._other(verb, argument)
-
-    def _other(self, verb: bytes, argument: bytes) -> "Reply | StartTls | Quit":
-        if verb == b"STLS":                                             # RFC 2595 4
-            return Reply(SYNTAX) if argument else START_TLS if self._offer.stls else Reply(NO_STLS)
-        if verb == b"CAPA":                                             # RFC 2449 5
-            return Reply(multiline(b"what I can do", self._capabilities()))
-        if verb == b"QUIT":
-            return QUIT
-        if verb == b"UTF8":                                             # RFC 6856 2.1: nothing is ever changed
-            return Reply(SYNTAX if argument else OK)
-        return Reply(OK if verb == b"NOOP" else FIRST_LOGIN)
-
-    def _auth(self, argument: bytes) -> "Login | Reply":
-        mechanism, _, initial = argument.partition(b" ")
-        if not mechanism:                       # some clients ask so what there is
-            return Reply(multiline(b"mechanisms", self._offer.mechanisms))
-        if mechanism.upper() not in self._offer.mechanisms:
-            return Reply(NO_MECHANISM)
-        exchange = sasl.Exchange(mechanism.upper(), self._fresh())
-        return self._next(exchange, exchange.begin(initial.strip(b" ") or None))
-
-    def _next(self, exchange: sasl.Exchange, wanted: Record) -> "Login | Reply":
-        if isinstance(wanted, sasl.Challenge):
-            self._exchange = exchange
-            return Reply(CHALLENGE % wanted.line())
-        self._exchange = None
-        if isinstance(wanted, sasl.Check):
-            return Login(wanted.name, bytearray(wanted.secret), wanted.challenge)
-        return Reply(CANCELLED if wanted == sasl.CANCELLED else MALFORMED)
-
-    def _capabilities(self) -> "list[bytes]":
-        """What is possible here and now."""
-        offer = self._offer
-        ways = [b"SASL " + b" ".join(offer.mechanisms)] if offer.mechanisms else []
-        stls, login = [b"STLS"] * offer.stls, [b"USER", *ways] if offer.login else []
-        return [*COMMANDS, *stls, *login, *CODES, *offer.keeps, *NAME]
-
-
-LOGINS = (b"USER", b"PASS", b"APOP", b"AUTH")
 # verb: how many numbers it needs, and how many it takes
 ARGUMENTS = {b"STAT": (0, 0), b"LIST": (0, 1), b"UIDL": (0, 1), b"RETR": (1, 2), b"TOP": (2, 2), b"DELE": (1, 1),
              b"NOOP": (0, 0), b"RSET": (0, 0), b"LAST": (0, 0), b"CAPA": (0, 0), b"QUIT": (0, 0)}
@@ -259,7 +145,7 @@ ARGUMENTS = {b"STAT": (0, 0), b"LIST": (0, 1), b"UIDL": (0, 1), b"RETR": (1, 2),
 class Transaction:
     """A session over `count` messages: which are marked as deleted, and what is asked about which."""
 
-    def __init__(self, count: int, keeps: "list[bytes]" = ANYTHING.keeps) -> None:
+    def __init__(self, count: int, keeps: "list[bytes]" = FOR_EVER) -> None:
         self.count = count
         self._keeps = keeps
         self.deleted: set[int] = set()          # indexes: message 1 is 0
@@ -272,7 +158,7 @@ class Transaction:
 
     def command(self, line: bytes) -> "Reply | Stat | List | Uidl | Retrieve | Quit":
         """What the client wants with `line`."""
-        verb, argument = _split(line)
+        verb, argument = split(line)
         if verb not in ARGUMENTS:
             return Reply(UNKNOWN)
         least, most = ARGUMENTS[verb]
@@ -319,12 +205,14 @@ class Transaction:
         return Reply(OK)
 
 
-def _split(line: bytes) -> "tuple[bytes, bytes]":
-    verb, _, argument = _without_end(line).partition(b" ")
+def split(line: bytes) -> "tuple[bytes, bytes]":
+    """(verb in capitals, argument) of a line."""
+    verb, _, argument = without_end(line).partition(b" ")
     return verb.upper(), argument.strip(b" ")
 
 
-def _without_end(line: bytes) -> bytes:
+def without_end(line: bytes) -> bytes:
+    """A line without CR LF, or LF."""
     return line.removesuffix(b"\n").removesuffix(b"\r")
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from vqmail.prog import popup
-from vqmail.proto import pop3
+from vqmail.proto import pop3, pop3login
 from vqmail.unix import child
 
 
@@ -15,7 +15,7 @@ def ends(monkeypatch: pytest.MonkeyPatch):
     def ask(code: int) -> bytes:
         monkeypatch.setattr(child, "start", lambda *_: 4711)
         monkeypatch.setattr(child, "wait", lambda _: code)
-        return popup._check(pop3.Login(b"bob", bytearray(b"secret"), None), b"<1@host>", [b"checker"], {})[0]
+        return popup._check(pop3login.Login(b"bob", bytearray(b"secret"), None), b"<1@host>", [b"checker"], {})[0]
 
     before = len(os.listdir("/proc/self/fd"))
     yield ask

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pop_transcript import Driver, Transcript
 
-from vqmail.proto import pop3
+from vqmail.proto import pop3, pop3login
 
 
 @pytest.mark.parametrize("name", pop_transcript.names())
@@ -83,25 +83,25 @@ def test_marked_messages_are_removed_in_quit() -> None:
     (b"PASS x\r\r\n", b"x\r"),
 ])
 def test_password_is_what_follows_one_space(line: bytes, secret: "bytes | None") -> None:
-    session = pop3.Authorization()
+    session = pop3login.Authorization()
     session.command(b"USER bob\r\n")
 
-    expected = pop3.Reply(pop3.SYNTAX) if secret is None else pop3.Login(b"bob", bytearray(secret), None)
+    expected = pop3.Reply(pop3.SYNTAX) if secret is None else pop3login.Login(b"bob", bytearray(secret), None)
     assert expected == session.command(line)
 
 
 def test_last_user_counts() -> None:
-    session = pop3.Authorization()
+    session = pop3login.Authorization()
     session.command(b"USER bob\r\n")
     session.command(b"USER ann\r\n")
 
-    assert pop3.Login(b"ann", bytearray(b"x"), None) == session.command(b"PASS x\r\n")
+    assert pop3login.Login(b"ann", bytearray(b"x"), None) == session.command(b"PASS x\r\n")
 
 
 def test_apop_needs_no_user_command() -> None:
-    login = pop3.Authorization().command(b"APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n")
+    login = pop3login.Authorization().command(b"APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n")
 
-    assert pop3.Login(b"mrose", bytearray(b"c4c9334bac560ecc979e58001b3e22fb"), None) == login
+    assert pop3login.Login(b"mrose", bytearray(b"c4c9334bac560ecc979e58001b3e22fb"), None) == login
 
 
 def test_line_of_limit_passes_and_one_more_byte_does_not() -> None:
@@ -136,7 +136,7 @@ def test_lines_come_in_the_order_in_which_they_were_sent() -> None:
 
 @given(st.binary(max_size=80))
 def test_whatever_comes_is_understood_or_refused(line: bytes) -> None:
-    for session, events in ((pop3.Authorization(), (pop3.Login, pop3.Quit)),
+    for session, events in ((pop3login.Authorization(), (pop3login.Login, pop3.Quit)),
                             (pop3.Transaction(3), (pop3.Stat, pop3.List, pop3.Uidl, pop3.Retrieve, pop3.Quit))):
         event = session.command(line)
 
@@ -153,41 +153,41 @@ def test_command_names_a_message_that_is_there_or_is_refused(verb: bytes, words:
     assert all(0 <= each < 3 for each in state.deleted)
 
 
-LOGGING_IN = pop3.Offer(False, True, [b"PLAIN", b"LOGIN", b"CRAM-MD5"], pop3.keeps(b"", 0))     # noqa: FBT003
-TLS_FIRST = pop3.Offer(True, False, [b"PLAIN"], pop3.keeps(b"30", 60))                          # noqa: FBT003
+LOGGING_IN = pop3login.Offer(False, True, [b"PLAIN", b"LOGIN", b"CRAM-MD5"], pop3.keeps(b"", 0))     # noqa: FBT003
+TLS_FIRST = pop3login.Offer(True, False, [b"PLAIN"], pop3.keeps(b"30", 60))                          # noqa: FBT003
 
 
-def said(session: pop3.Authorization, *lines: bytes) -> "list[object]":
+def said(session: pop3login.Authorization, *lines: bytes) -> "list[object]":
     """The answer to each line, an event as itself."""
     return [event.text if isinstance(event, pop3.Reply) else event for event in map(session.command, lines)]
 
 
 def test_before_tls_there_is_tls_and_nothing_to_log_in_with() -> None:
-    assert said(pop3.Authorization(TLS_FIRST), b"CAPA\r\n", b"USER ann\r\n", b"PASS x\r\n", b"APOP ann 0123\r\n", b"AUTH\r\n",
+    assert said(pop3login.Authorization(TLS_FIRST), b"CAPA\r\n", b"USER ann\r\n", b"PASS x\r\n", b"APOP ann 0123\r\n", b"AUTH\r\n",
                 b"AUTH PLAIN AGEAYg==\r\n", b"STLS now\r\n", b"stls\r\n") == [
         b"+OK what I can do\r\nTOP\r\nUIDL\r\nSTLS\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8\r\nEXPIRE 30\r\n"
         b"LOGIN-DELAY 60\r\nIMPLEMENTATION vqmail\r\n.\r\n",
-        pop3.NOT_IN_CLEAR, pop3.NOT_IN_CLEAR, pop3.NOT_IN_CLEAR, pop3.NOT_IN_CLEAR, pop3.NOT_IN_CLEAR, pop3.SYNTAX, pop3.START_TLS]
+        pop3.NOT_IN_CLEAR, pop3.NOT_IN_CLEAR, pop3.NOT_IN_CLEAR, pop3.NOT_IN_CLEAR, pop3.NOT_IN_CLEAR, pop3.SYNTAX, pop3login.START_TLS]
 
 
 def test_no_stls_where_there_is_none() -> None:
-    assert said(pop3.Authorization(LOGGING_IN), b"STLS\r\n") == [pop3.NO_STLS]
+    assert said(pop3login.Authorization(LOGGING_IN), b"STLS\r\n") == [pop3.NO_STLS]
 
 
 def test_each_cram_md5_has_another_challenge() -> None:
     challenges = iter([b"<1@h>", b"<2@h>"])
-    session = pop3.Authorization(LOGGING_IN, lambda: next(challenges))
+    session = pop3login.Authorization(LOGGING_IN, lambda: next(challenges))
     # base64: <1@h>, <2@h>, `ann ` and 32 times 0
     answer = b"YW5uIDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw\r\n"
     first, one, second, two = said(session, b"AUTH CRAM-MD5\r\n", answer, b"auth cram-md5\r\n", answer)
 
     assert (first, second) == (b"+ PDFAaD4=\r\n", b"+ PDJAaD4=\r\n")
-    assert one == pop3.Login(b"ann", bytearray(b"0" * 32), b"<1@h>")
-    assert two == pop3.Login(b"ann", bytearray(b"0" * 32), b"<2@h>")
+    assert one == pop3login.Login(b"ann", bytearray(b"0" * 32), b"<1@h>")
+    assert two == pop3login.Login(b"ann", bytearray(b"0" * 32), b"<2@h>")
 
 
 def test_line_of_an_exchange_may_be_longer_than_a_command() -> None:
-    session = pop3.Authorization(LOGGING_IN)
+    session = pop3login.Authorization(LOGGING_IN)
     before = session.line_limit
     session.command(b"AUTH PLAIN\r\n")
 
@@ -199,19 +199,19 @@ def test_line_of_an_exchange_may_be_longer_than_a_command() -> None:
 
 
 def test_a_cancelled_exchange_leaves_nothing() -> None:
-    session = pop3.Authorization(LOGGING_IN)
+    session = pop3login.Authorization(LOGGING_IN)
 
     assert said(session, b"AUTH LOGIN\r\n", b"YW5u\r\n", b"*\r\n", b"PASS x\r\n", b"AUTH LOGIN\r\n", b"Ym9i\r\n", b"eA==\r\n") == [
         b"+ VXNlcm5hbWU6\r\n", b"+ UGFzc3dvcmQ6\r\n", b"-ERR cancelled\r\n", pop3.USER_FIRST,
-        b"+ VXNlcm5hbWU6\r\n", b"+ UGFzc3dvcmQ6\r\n", pop3.Login(b"bob", bytearray(b"x"), b"")]
+        b"+ VXNlcm5hbWU6\r\n", b"+ UGFzc3dvcmQ6\r\n", pop3login.Login(b"bob", bytearray(b"x"), b"")]
 
 
 def test_a_password_is_not_in_what_a_traceback_shows() -> None:
-    assert "geheim" not in repr(pop3.Login(b"ann", bytearray(b"geheim"), None))
+    assert "geheim" not in repr(pop3login.Login(b"ann", bytearray(b"geheim"), None))
 
 
 @given(st.lists(st.binary(max_size=40) | st.sampled_from([b"AUTH PLAIN\r\n", b"AUTH LOGIN\r\n", b"AUTH CRAM-MD5\r\n", b"*\r\n",
                                                           b"YW5u\r\n", b"AGEAYg==\r\n", b"STLS\r\n", b"USER x\r\n"])))
 def test_whatever_comes_in_an_exchange_is_understood_or_refused(lines: "list[bytes]") -> None:
-    for event in map(pop3.Authorization(LOGGING_IN).command, lines):
-        assert isinstance(event, (pop3.Login, pop3.Quit)) or event.text.startswith((b"+", b"-ERR "))
+    for event in map(pop3login.Authorization(LOGGING_IN).command, lines):
+        assert isinstance(event, (pop3login.Login, pop3.Quit)) or event.text.startswith((b"+", b"-ERR "))
