@@ -1,6 +1,6 @@
-"""Measure: bench/run.py [end_to_end] [alone] [outgoing] [pop3] [hosting] [cold_start] [logins] [profile] [options]; without names everything but profile.
+"""Measure: bench/run.py [end_to_end] [alone] [outgoing] [pop3] [hosting] [cold_start] [logins] [tls] [profile] [options]; without names everything but profile.
 
-Root only for end_to_end, alone, outgoing, pop3 and hosting (they make users' Maildirs with a uid each, and mount an image).
+Root only for end_to_end, alone, outgoing, pop3, tls and hosting (they make users' Maildirs with a uid each, and mount an image).
 """
 
 import argparse
@@ -23,8 +23,9 @@ import ours
 import outgoing
 import peers
 import profile_run
+import secured
 
-NAMES = ("end_to_end", "alone", "outgoing", "pop3", "hosting", "cold_start", "logins", "profile")
+NAMES = ("end_to_end", "alone", "outgoing", "pop3", "hosting", "cold_start", "logins", "tls", "profile")
 DEFAULT = "warm,cold,postfix-flow0,postfix,dovecot-tuned,dovecot"
 POP = {"sessions": 10, "count": 500, "messages": 10}
 PLACES = {"image": "journaled ext4 image", "root": "the plain disk"}
@@ -62,7 +63,8 @@ def on_disk(kind: str, options: argparse.Namespace) -> None:
                 print(f"{PLACES[kind]}: {system.name}, {options.sessions} sessions, {options.each} per connection")
                 profile_run.report(system, options.sessions, options.each, options.size)
             return
-        mail = start([each for each in names if not each.startswith("dovecot")], folder, stack)
+        plain = {"end_to_end", "alone", "pop3"} & set(options.names)
+        mail = start([each for each in names if plain and not each.startswith("dovecot")], folder, stack)
         load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
         if "end_to_end" in options.names and mail:
             for each in (1, options.messages // options.sessions):
@@ -92,6 +94,11 @@ def on_disk(kind: str, options: argparse.Namespace) -> None:
             print(f"{PLACES[kind]}: {POP['count']} POP3 sessions, {POP['sessions']} at a time, each login, STAT, LIST,"
                   f" {POP['messages']} RETR of {options.size} bytes, QUIT", flush=True)
             end_to_end.pop3(pop, options.runs, size=options.size, password=peers.PASSWORD, **POP)
+        if "tls" in options.names:
+            print(f"{PLACES[kind]}: over TLS with a login, 8 at a time: SMTP with STARTTLS, AUTH and a message of {options.size}"
+                  f" bytes, and POP3S as above", flush=True)
+            (folder / "tls").mkdir(mode=0o755)
+            secured.report(folder / "tls", options.runs, options.messages // 5, POP["messages"], options.size)
 
 
 def out_to_a_sink(names: "list[str]", folder: pathlib.Path, options: argparse.Namespace) -> None:
@@ -133,7 +140,7 @@ def main() -> None:
         cold_start.report()
     if "logins" in options.names:
         logins.report()
-    if {"end_to_end", "alone", "outgoing", "pop3", "hosting", "profile"} & set(options.names):
+    if {"end_to_end", "alone", "outgoing", "pop3", "hosting", "tls", "profile"} & set(options.names):
         if os.geteuid():
             raise SystemExit("bench: only cold_start and logins work without root: the others need uids for the users and mount an image")
         for kind in ("image", "root") if options.disk == "both" else (options.disk,):
