@@ -460,6 +460,16 @@ def test_three_wrong_passwords_end_the_connection_and_are_logged_with_the_addres
     assert len(re.findall(r"vq-popup: .* from 127\.0\.0\.1 login failed for <(?:bob|nobody)@domain1\.test>", system.log())) == 3
 
 
+@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
+def test_the_log_says_that_a_client_wanted_to_send_without_a_login(system: module.System, warm: bool) -> None:
+    port = system.start_smtp(warm, {"SUBMISSION": "1"})
+    done = swaks(port, "bob@domain1.test")
+    wait_until(lambda: "end quit" in system.log(), "the end of the session")
+
+    assert "530 5.7.0 authentication required" in done.stdout
+    assert re.search(r"vq-smtpd: pid \d+ from 127\.0\.0\.1 wanted to send without a login: 530 5\.7\.0 ", system.log())
+
+
 def test_a_suspended_login_neither_sends_nor_reads_and_still_gets_mail(system: module.System) -> None:
     # 4-17
     system.control("clearauth", "1\n")

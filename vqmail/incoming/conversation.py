@@ -107,6 +107,8 @@ class Conversation:
         """It is over."""
         if not self.ended:
             self.ended = reason
+            if self._session.turned_away and self._policy is None:
+                self._log(b"wanted to send without a login: %s" % self._session.turned_away.rstrip())
             self._log(b"end %s%s messages %d refused %d" % (
                 reason, b"-in-message" if self._message else b"", self._accepted, self._refused))
 

@@ -38,6 +38,7 @@ class Session:
         self.sender: bytes | None = None
         self.recipients: list[bytes] = []
         self.size = 0
+        self.turned_away = b""              # what MAIL was answered with for want of a login
         self._greeting = greeting
         self._size_limit = size_limit
         self._terms = terms
@@ -189,6 +190,7 @@ class Session:
         self._reset()                       # a second MAIL starts again, and what follows a bad one is not the first's
         refusal = smtplogin.mail(self._terms, logged_in=bool(self.login))
         if refusal:
+            self.turned_away = refusal
             self._bad(refusal)
             return
         try:
