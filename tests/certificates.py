@@ -16,8 +16,9 @@ class Authority:
         self._openssl("req", "-x509", *EC, "-subj", "/CN=Test authority", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem")
 
     def sign(self, *names: str, days: int = 30, passphrase: str = "") -> bytes:
-        """certificate + key for `names`, as they belong into servercert.pem."""
-        (self.path / "ext").write_text("subjectAltName=" + ",".join("DNS:" + each for each in names))
+        """certificate + key for `names`, and IPv4 addresses, as they belong into servercert.pem."""
+        (self.path / "ext").write_text("subjectAltName=" + ",".join(
+            ("IP:" if each.replace(".", "").isdigit() else "DNS:") + each for each in names))
         self._openssl("req", *EC, "-subj", f"/CN={names[0]}", "-keyout", "key", "-out", "csr")
         self._openssl("x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days),
                       "-extfile", "ext", "-out", "cert")

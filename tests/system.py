@@ -10,6 +10,8 @@ import subprocess
 import time
 import warnings
 
+import certificates
+
 from vqmail.setup import hier, install
 
 with warnings.catch_warnings():
@@ -186,6 +188,25 @@ class System:
 
     def start_filter(self) -> None:
         self._start_service("virtmailfilter")
+
+    def certify(self, *names: str) -> pathlib.Path:
+        """Make control/servercert.pem for `names`; returns the file that clients believe."""
+        authority = certificates.Authority(self.path / "authority")
+        target = self.home / "control/servercert.pem"
+        target.write_bytes(authority.sign(*names))
+        target.chmod(0o400)
+        authority.ca.chmod(0o644)
+        return authority.ca
+
+    def maildir(self, domain: str, user: str) -> pathlib.Path:
+        """The user's Maildir, made if it is not there."""
+        uid = self.domains[domain][user]
+        box = self.virtual / domain / "home" / user / "Maildir"
+        for each in (box, box / "new", box / "cur", box / "tmp"):
+            if not each.exists():
+                each.mkdir(0o700)
+                os.chown(each, uid, uid)
+        return box
 
     def start_tls(self) -> None:
         self._start_service("tls")

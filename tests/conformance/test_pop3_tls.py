@@ -26,7 +26,7 @@ def world(request, system: module.System):
     passwd.write_text(re.sub(r"ann:[^:]*:", f"ann:{{CLEAR}}{SECRET}:", passwd.read_text()))
     for number in range(3):
         put(system, number)
-    certificate(system)
+    system.ca = system.certify(NAME, "127.0.0.1")
     system.control("apop", "1\n")
     system.control("clearauth", "0\n")
     system.control("authmechanisms", "plain\nlogin\ncram-md5\nscram-sha-256\n")
@@ -37,26 +37,9 @@ def world(request, system: module.System):
 
 def put(system: module.System, number: int) -> None:
     uid = system.domains["domain1.test"]["ann"]
-    maildir = system.virtual / "domain1.test/home/ann/Maildir"
-    for each in (maildir, maildir / "new", maildir / "cur", maildir / "tmp"):
-        if not each.exists():
-            each.mkdir(0o700)
-            os.chown(each, uid, uid)
-    path = maildir / "new" / f"{1700000000 + number}.x"
+    path = system.maildir("domain1.test", "ann") / "new" / f"{1700000000 + number}.x"
     path.write_bytes(TEXT % (number, number))
     os.chown(path, uid, uid)
-
-
-def certificate(system: module.System) -> None:
-    """control/servercert.pem for NAME and 127.0.0.1, its own authority."""
-    key, cert = system.path / "key.pem", system.path / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},IP:127.0.0.1",
-                    "-keyout", key, "-out", cert], check=True, capture_output=True)
-    cert.chmod(0o644)
-    target = system.home / "control/servercert.pem"
-    target.write_bytes(key.read_bytes() + cert.read_bytes())
-    target.chmod(0o400)
 
 
 def left(system: module.System) -> "list[str]":
@@ -71,7 +54,7 @@ def config(path: pathlib.Path, text: str) -> str:
 
 
 def trust(world: module.System) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(world.path / "cert.pem"))
+    return ssl.create_default_context(cafile=str(world.ca))
 
 
 def test_python_reads_after_stls(world: module.System) -> None:
@@ -151,7 +134,7 @@ def test_no_service_is_no_end_of_the_session(world: module.System) -> None:
 
 def test_curl(world: module.System) -> None:
     def curl(path: str, *options: str) -> bytes:
-        return subprocess.run(["curl", "-sS", "--ssl-reqd", "--cacert", world.path / "cert.pem", *options, "--resolve",
+        return subprocess.run(["curl", "-sS", "--ssl-reqd", "--cacert", world.ca, *options, "--resolve",
                                f"{NAME}:{world.port}:127.0.0.1", f"pop3://{NAME}:{world.port}/{path}", "-u",
                                f"ann@domain1.test:{SECRET}"], capture_output=True, check=True, timeout=30).stdout
 
@@ -164,7 +147,7 @@ def test_curl(world: module.System) -> None:
 
 def test_openssl(world: module.System) -> None:
     client = subprocess.Popen(["openssl", "s_client", "-starttls", "pop3", "-connect", f"127.0.0.1:{world.port}", "-quiet", "-crlf",
-                               "-CAfile", world.path / "cert.pem", "-verify_return_error", "-servername", NAME],
+                               "-CAfile", world.ca, "-verify_return_error", "-servername", NAME],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     # letters in lower case: s_client takes Q and R for itself
     said, _ = client.communicate(b"user ann@domain1.test\npass " + SECRET.encode() + b"\nstat\nretr 1\nquit\n", timeout=30)
@@ -177,7 +160,7 @@ def test_openssl(world: module.System) -> None:
 def test_mpop(world: module.System, tmp_path: pathlib.Path, auth: str) -> None:
     box = tmp_path / "box"
     rc = config(tmp_path / "mpoprc", f"account a\nhost 127.0.0.1\nport {world.port}\nuser ann@domain1.test\n"
-                f"password {SECRET!r}\nauth {auth}\ntls on\ntls_starttls on\ntls_trust_file {world.path}/cert.pem\n"
+                f"password {SECRET!r}\nauth {auth}\ntls on\ntls_starttls on\ntls_trust_file {world.ca}\n"
                 f"uidls_file {tmp_path}/uidls\nkeep off\ndelivery mbox {box}\n".replace("'", '"'))
     done = subprocess.run(["mpop", "-C", rc, "a"], env=world.env() | {"HOME": str(tmp_path)}, capture_output=True,
                           timeout=60, check=False)
@@ -191,7 +174,7 @@ def test_fetchmail(world: module.System, tmp_path: pathlib.Path) -> None:
     box = tmp_path / "mbox"
     rc = config(tmp_path / "fetchmailrc", f"poll 127.0.0.1 protocol pop3 port {world.port} uidl\n"
                 f"  user 'ann@domain1.test' password '{SECRET}' is root here nokeep fetchall sslproto 'TLS1.2+' sslcertck\n"
-                f"  sslcertfile {world.path}/cert.pem sslcommonname '{NAME}'\n"
+                f"  sslcertfile {world.ca} sslcommonname '{NAME}'\n"
                 f"  mda '/bin/sh -c \"cat >>{box}; echo >>{box}\"'\n")
     done = subprocess.run(["fetchmail", "--nosyslog", "--nodetach", "-v", "-f", rc, "--pidfile", tmp_path / "pid",
                            "--idfile", tmp_path / "ids"], env=world.env() | {"HOME": str(tmp_path), "FETCHMAILHOME": str(tmp_path)},
@@ -212,8 +195,8 @@ set pop_user=ann@domain1.test
 set pop_pass="{SECRET}"
 set ssl_starttls=yes
 set ssl_force_tls=yes
-set ssl_ca_certificates_file={world.path}/cert.pem
-set certificate_file={world.path}/cert.pem
+set ssl_ca_certificates_file={world.ca}
+set certificate_file={world.ca}
 set pop_delete=yes
 set delete=yes
 set quit=yes
@@ -248,7 +231,7 @@ def test_getmail_and_python_over_tls_from_the_first_byte(world: module.System, t
         (tmp_path / each).mkdir()
         shutil.chown(tmp_path / each, "nobody")
     rc = config(tmp_path / "state/getmailrc", "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = 127.0.0.1\n"
-                f"port = {port}\nusername = ann@domain1.test\npassword = {SECRET}\nca_certs = {world.path}/cert.pem\n"
+                f"port = {port}\nusername = ann@domain1.test\npassword = {SECRET}\nca_certs = {world.ca}\n"
                 f"[destination]\ntype = Maildir\npath = {tmp_path}/box/\n"
                 "[options]\nread_all = false\ndelete = true\ndelivered_to = false\nreceived = false\n")
     shutil.chown(rc, "nobody")

@@ -40,13 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> "typing.Iterator[module.Sy
         row = passwd.read_text().split(":")
         passwd.write_text(":".join([row[0], "{CLEAR}" + SECRET, *row[2:]]))
         assert site.run("vq-newu").returncode == 0
-        key, pem = site.path / "key", site.path / "pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-days", "2", "-subj", "/CN=host.test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
-                        "-out", pem], check=True, capture_output=True)
-        whole = site.home / "control/servercert.pem"
-        whole.write_bytes(key.read_bytes() + pem.read_bytes())
-        whole.chmod(0o400)
+        site.ca = site.certify("host.test", "127.0.0.1")
         site.control("authmechanisms", "plain\nlogin\ncram-md5\nscram-sha-256\n")
         site.start_queue()
         site.start_tls()
@@ -68,7 +62,7 @@ def client(site: module.System, port: int, *, tls: bool = True) -> smtplib.SMTP:
     found = smtplib.SMTP("127.0.0.1", port, "laptop.test", 30)
     found.ehlo()
     if tls:
-        found.starttls(context=ssl.create_default_context(cafile=os.fspath(site.path / "pem")))
+        found.starttls(context=ssl.create_default_context(cafile=os.fspath(site.ca)))
         found.ehlo()
     return found
 
@@ -139,7 +133,7 @@ def test_what_is_sent_behind_starttls_in_clear_is_never_a_command(
 
         assert said == b"250 2.1.0 ok\r\n220 2.0.0 ready for tls\r\n"
 
-        context = ssl.create_default_context(cafile=os.fspath(site.path / "pem"))
+        context = ssl.create_default_context(cafile=os.fspath(site.ca))
         try:
             secured = context.wrap_socket(raw, server_hostname="127.0.0.1")
         except (ssl.SSLError, OSError):
@@ -166,7 +160,7 @@ def test_curl_insists_on_tls(site: module.System, warm: bool, tmp_path: pathlib.
     port = site.start_smtp(warm)
     (tmp_path / "mail").write_bytes(b"Subject: x\r\n\r\nbody\r\n")
     done = subprocess.run(
-        ["curl", "-sS", "--ssl-reqd", "--cacert", site.path / "pem", "--url", f"smtp://127.0.0.1:{port}", "--user",
+        ["curl", "-sS", "--ssl-reqd", "--cacert", site.ca, "--url", f"smtp://127.0.0.1:{port}", "--user",
          f"bob@{A}:{SECRET}", "--mail-from", f"bob@{A}", "--mail-rcpt", ELSEWHERE, "-T", tmp_path / "mail"],
         capture_output=True, timeout=60, check=False)
 

@@ -17,22 +17,12 @@ pytestmark = [pytest.mark.root, pytest.mark.peers]
 def world(request, system: module.System) -> module.System:
     """ann, with messages of all kinds of names; POP3 on world.port."""
     system.add_domain("domain1.test", {"ann": "x"})
-    box = maildir(system)
+    box = system.maildir("domain1.test", "ann")
     for name in ("new/1700000001.M1P2V3I4.host,S=5,W=6", "new/1700000002.77_0.host", "cur/1700000003.M1P2.host,S=5:2,S",
                  "cur/1700000004.M1P2.host:2,RS"):
         put(system, box / name)
     system.port = system.start_pop3(warm=request.param == "warm")
     return system
-
-
-def maildir(system: module.System) -> pathlib.Path:
-    uid = system.domains["domain1.test"]["ann"]
-    box = system.virtual / "domain1.test/home/ann/Maildir"
-    for each in (box, box / "new", box / "cur", box / "tmp"):
-        if not each.exists():
-            each.mkdir(0o700)
-            os.chown(each, uid, uid)
-    return box
 
 
 def put(system: module.System, path: pathlib.Path, text: bytes = b"text\n") -> None:
@@ -65,11 +55,11 @@ def test_ids_are_those_that_dovecot_gave(world: module.System, style: str, form:
 def test_dovecots_ids_stay_when_new_mail_comes(world: module.System) -> None:
     dovecot = Dovecot(world)
     theirs = ids(dovecot.port)
-    put(world, maildir(world) / "uidlstyle", b"dovecot\n")      # this Maildir's own choice
+    put(world, world.maildir("domain1.test", "ann") / "uidlstyle", b"dovecot\n")      # this Maildir's own choice
 
     assert ids(world.port) == theirs
 
-    put(world, maildir(world) / "new/1700000009.M1P2.host", b"new\n")
+    put(world, world.maildir("domain1.test", "ann") / "new/1700000009.M1P2.host", b"new\n")
     ours = ids(world.port)
 
     assert set(ours) - set(theirs) == {b"1700000009.M1P2.host"}
@@ -86,7 +76,7 @@ COUNT = 100_000
 def test_of_a_hundred_thousand_messages_no_file_is_opened(system: module.System) -> None:
     """The whole session under strace: what STAT, LIST and UIDL open."""
     system.add_domain("domain1.test", {"ann": "x"})
-    box = maildir(system)
+    box = system.maildir("domain1.test", "ann")
     put(system, box / "cur/1.first:2,S")
     for number in range(COUNT):
         if number % 20_000 == 0:                # a file may have so many names

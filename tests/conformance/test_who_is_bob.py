@@ -19,21 +19,10 @@ def world(request, system: module.System) -> module.System:
     system.add_domain("domain2.test", {"bob": "two"})
     for domain in system.domains:
         uid = system.domains[domain]["bob"]
-        maildir = system.virtual / domain / "home/bob/Maildir"
-        for each in (maildir, maildir / "new", maildir / "cur", maildir / "tmp"):
-            each.mkdir(0o700)
-            os.chown(each, uid, uid)
+        maildir = system.maildir(domain, "bob")
         (maildir / "new/1700000000.x").write_text(f"Subject: hello\n\nof {domain}\n")
         os.chown(maildir / "new/1700000000.x", uid, uid)
-    key, cert = system.path / "key.pem", system.path / "cert.pem"
-    names = ",".join(f"DNS:{each}" for each in (ONE, TWO, LISTED, "other.test"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", f"/CN={ONE}", "-addext", f"subjectAltName={names}",
-                    "-keyout", key, "-out", cert], check=True, capture_output=True)
-    cert.chmod(0o644)
-    target = system.home / "control/servercert.pem"
-    target.write_bytes(key.read_bytes() + cert.read_bytes())
-    target.chmod(0o400)
+    system.ca = system.certify(ONE, TWO, LISTED, "other.test")
     system.control("popdomains", f"{LISTED} domain2.test\n127.0.0.1 domain1.test\n")
     system.start_tls()
     warm = request.param == "warm"
@@ -46,7 +35,7 @@ def world(request, system: module.System) -> module.System:
 
 def curl(world: module.System, name: str, password: str, secured: bool, user: str = "bob") -> bytes:
     scheme, port = ("pop3s", world.secured) if secured else ("pop3", world.port)
-    return subprocess.run(["curl", "-s", "--ssl-reqd", "--cacert", world.path / "cert.pem",
+    return subprocess.run(["curl", "-s", "--ssl-reqd", "--cacert", world.ca,
                            "--resolve", f"{name}:{port}:127.0.0.1", f"{scheme}://{name}:{port}/1", "-u", f"{user}:{password}"],
                           capture_output=True, check=False, timeout=60).stdout
 

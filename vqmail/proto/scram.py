@@ -6,7 +6,7 @@
     S: v=SIGNATURE                                      server-final; the client says nothing to it
 
 There is no channel binding (-PLUS): a client that insists on it (p=) is refused; one that would have liked it (y) is
-not, for we said truly that we have none.  Names are taken as they come, in UTF-8: store/login knows what a name is.
+not, for we said truly that we have none.  Names are taken as they come, in UTF-8: store/loginname knows what a name is.
 """
 
 from vqmail.formats import base64, digest
