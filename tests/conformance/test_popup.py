@@ -215,7 +215,7 @@ def test_login_can_be_followed_in_the_log(world: pop_world.World) -> None:
     session.send(b"USER ANN!example.test\r\nPASS one two \r\nRETR 2\r\nDELE 1\r\nQUIT\r\n")
     session.rest()
     session.code()
-    login = re.search(r"^vq-checkpassword: pid (\d+) parent (\d+) from 192\.0\.2\.42 pop3 login of <ANN!example\.test> as "
+    login = re.search(r"^vq-checkpassword: pid (\d+) parent (\d+) from 192\.0\.2\.42 login of <ANN!example\.test> as "
                       r"ann@example\.test$", world.log(), re.MULTILINE)
 
     assert login
