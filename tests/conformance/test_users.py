@@ -1,5 +1,6 @@
 """vq-user and vq-passwd as a postmaster uses them, and what mail programs see of it at once."""
 
+import json
 import os
 import pathlib
 import pty
@@ -48,6 +49,14 @@ def curl(port: int, login: str, password: str, path: str = "") -> "tuple[int, st
 
 def lines_of(site: module.System, domain: str) -> "list[list[str]]":
     return [each.split(":") for each in (site.virtual / domain / "etc/passwd").read_text().splitlines() if ":" in each]
+
+
+def test_a_script_that_adds_a_user_gets_all_there_is_to_know_of_him(site: module.System) -> None:
+    done = site.run("vq-user", "add", f"carl@{A}", "--generate", "--json", "--quota", "5M")
+
+    assert 0 == done.returncode, done.stderr
+    found = json.loads(done.stdout)
+    assert ("carl", A, "5M", 16) == (found["name"], found["domain"], found["quota"], len(found["generated"]))
 
 
 def test_a_new_user_gets_mail_and_reads_it_at_once(site: module.System) -> None:

@@ -62,17 +62,6 @@ if TYPE_CHECKING:
     from vqmail.admin.caller import Caller
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-alias add [--wildcard] [--copy] ADDRESS [TARGET...]
-  vq-alias set [--wildcard] [--copy] ADDRESS [TARGET...]
-  vq-alias remove [--wildcard] ADDRESS [TARGET...]
-  vq-alias list DOMAIN [--json]
-  vq-alias show [--wildcard] ADDRESS [--json]
-  vq-alias catchall DOMAIN [WHO] [--json]
-  vq-alias roles DOMAIN [TO]
-  vq-alias autorespond [--days=DAYS] ADDRESS (--message=FILE | --off)
-  vq-alias --help
-"""
 MESSAGE = b"--message"
 LIMIT = 256 << 10               # bytes of a message
 DAY = 86400
@@ -86,7 +75,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Do what was asked for, for `caller`."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK

@@ -71,23 +71,6 @@ if TYPE_CHECKING:
     from vqmail.admin.caller import Caller
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-domain add DOMAIN [--owner=OWNER] [--postmaster=ADDRESS] [KEY=VALUE...]
-  vq-domain add DOMAIN [--owner=OWNER] (--mailbox | --password-stdin | --generate) [KEY=VALUE...]
-  vq-domain delete DOMAIN
-  vq-domain trash [DOMAIN] [--json]
-  vq-domain restore DOMAIN [--time=TIME]
-  vq-domain purge (--all | --days=DAYS) [DOMAIN]
-  vq-domain list [--json]
-  vq-domain info DOMAIN [--json]
-  vq-domain rename OLD NEW [--keep]
-  vq-domain alias ALIAS DOMAIN
-  vq-domain unalias ALIAS
-  vq-domain suspend DOMAIN [--login] [--receive] [--send]
-  vq-domain resume DOMAIN [--login] [--receive] [--send]
-  vq-domain set DOMAIN [--users] KEY=VALUE...
-  vq-domain --help
-"""
 DAY = 86400
 OWNERS = {options.DOMAIN: (b"catchall", b"extensions", b"overquota", b"warn"), options.EVERYBODY: (b"quota",)}
 
@@ -99,7 +82,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Do what was asked for, for `caller`."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK

@@ -32,16 +32,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-export DOMAIN [--json] [--no-hashes]
-  vq-export --help
-"""
 HIDDEN = b"x"
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Write the users of the domain."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK

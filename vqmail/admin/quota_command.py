@@ -1,7 +1,6 @@
 """vq-quota: how full mailboxes are.
 
-SYNOPSIS    vq-quota USER@DOMAIN [--recount] [--json]
-            vq-quota DOMAIN [--recount] [--json]
+SYNOPSIS    vq-quota USER_OR_DOMAIN [--recount] [--json]
             vq-quota --help
 
 WRITES      1   of each user a line: the address, the bytes and messages there are, the quota, how full it is in per
@@ -44,10 +43,6 @@ if TYPE_CHECKING:
     from vqmail.admin.caller import Caller
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-quota USER_OR_DOMAIN [--recount] [--json]
-  vq-quota --help
-"""
 PROGRAM = vqhome.path(b"bin/virtmailquota")
 TOO_MUCH = "the quotas of the users are more than the domain's, or one has none: change one of them"
 PATIENCE = 600                  # seconds for one Maildir
@@ -60,7 +55,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Say how full mailboxes are, to `caller`."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK
