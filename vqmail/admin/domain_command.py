@@ -189,7 +189,7 @@ def _rename(asked: "dict[str, Any]", caller: "Caller") -> str:
 
 
 def _alias(asked: "dict[str, Any]", caller: "Caller") -> str:
-    alias, domain = _domain(asked["ALIAS"]), _domain(asked["DOMAIN"])
+    alias, domain = _domain(asked["ALIAS"]), domains.real(_domain(asked["DOMAIN"]))
     with caller.change_anything("alias a domain") as t:
         domains.add_alias(t, alias, domain)
         t.commit()

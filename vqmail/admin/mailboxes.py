@@ -178,8 +178,8 @@ def _suspend(t: transaction.Transaction, domain: bytes, user: bytes,
     before = options.words(where.options.get(name, {}).get(b"suspended", everybody))
     after = changed(before)
     if after == before:
-        raise transaction.Already("%s %s already; nothing was changed" % (address(name, domain), (
-            "is suspended (%s)" % b", ".join(sorted(before)).decode() if before else "is not suspended")))
+        raise transaction.Already("%s %s; nothing was changed" % (address(name, domain), (
+            "is suspended (%s) already" % b", ".join(sorted(before)).decode() if before else "is not suspended")))
     values = dict(where.options.get(name, {}))
     if after == options.words(everybody):
         values.pop(b"suspended", None)

@@ -55,8 +55,24 @@ def who(name: bytes, address: bytes) -> "tuple[virtual.User, bytes, bytes] | Non
     return None if found is None else (*found, domain)
 
 
+def whose(name: bytes) -> "tuple[virtual.User, bytes] | None":
+    """(user, domain) of the login `name`, for those who may see no password; None if there is no such user."""
+    user, domain = split(name, b"")
+    found = _user(user, domain)
+    if found is None:
+        user, domain = loginaliases.real(name, user, domain)
+        found = _user(user, domain)
+    return None if found is None else (found, aliasdomain.real(domain))
+
+
 def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
     """(user, stored password) of a virtual user; None if there is no such user or domain.  TryLater on trouble."""
+    found = _user(user, domain)
+    stored = virtual.password_hash(aliasdomain.real(domain), user) if found is not None else None
+    return (found, stored) if found is not None and stored is not None else None
+
+
+def _user(user: bytes, domain: bytes) -> "virtual.User | None":
     if not domain or not virtual.usable_domain(domain):
         return None
     domain = aliasdomain.real(domain)
@@ -67,6 +83,4 @@ def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
         if error.errno in ABSENT:
             return None                         # no domain with users
         raise codes.TryLater("cannot look at %s: %s" % (text.decode("ascii"), error.strerror)) from None
-    found = virtual.find(domain, user)
-    stored = virtual.password_hash(domain, user)
-    return (found, stored) if found is not None and stored is not None else None
+    return virtual.find(domain, user)
