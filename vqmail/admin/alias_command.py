@@ -51,7 +51,7 @@ STANDARDS   RFC 2142 (role addresses), RFC 3834, dot-qmail(5)
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, command, domains, names, transaction
+from vqmail.admin import aliases, catchall, command, domains, names, transaction
 from vqmail.store import control
 from vqmail.unix import calls, fd, log, usage
 
@@ -135,13 +135,13 @@ def _show(asked: "dict[str, Any]", _: "Caller", domain: bytes, name: bytes) -> "
 
 def _catchall(asked: "dict[str, Any]", caller: "Caller", domain: bytes, _: bytes) -> "list[str]":
     if asked["WHO"] is None:
-        found = aliases.catchall(domain)
+        found = catchall.of(domain)
         if asked["--json"]:
             command.show({"domain": domain, "catchall": found})
             return []
         return [_text(found)]
     with caller.change(domain) as t:
-        aliases.set_catchall(t, domain, command.encode(asked["WHO"]))
+        catchall.set_to(t, domain, command.encode(asked["WHO"]))
         t.commit()
     return []
 

@@ -59,7 +59,7 @@ STANDARDS   RFC 2142 (role addresses)
 import time
 
 from vqmail import codes
-from vqmail.admin import aliases, command, domains, names, newdomain, passwords, transaction, trash
+from vqmail.admin import catchall, command, domains, names, newdomain, passwords, transaction, trash
 from vqmail.formats import options
 from vqmail.unix import usage
 
@@ -221,14 +221,14 @@ def _set(asked: "dict[str, Any]", caller: "Caller") -> str:
     for key in values:
         if key not in OWNERS[name]:
             caller.must_be_master("set " + key.decode("utf-8", "replace"))
-    catchall = values.pop(b"catchall", None) if name == options.DOMAIN else None
+    for_nobody = values.pop(b"catchall", None) if name == options.DOMAIN else None
     with caller.change(domain) as t:
         steps: list[Callable[[], None]] = []
         if values:
             steps.append(lambda: domains.set_options(
                 t, domain, {key: value or None for key, value in values.items()}, name))
-        if catchall is not None:
-            steps.append(lambda: aliases.set_catchall(t, domain, catchall))
+        if for_nobody is not None:
+            steps.append(lambda: catchall.set_to(t, domain, for_nobody))
         transaction.do_all(steps)
         t.commit()
     return ""
