@@ -15,7 +15,7 @@ from vqmail.store import aliasdomain, control, domainsettings, rewrite, virtual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 LONGEST = 64                    # bytes of a name, and of a real name
 ALLOWED = b"abcdefghijklmnopqrstuvwxyz0123456789!#$&'*+-.=?^_`{|}~"
@@ -145,8 +145,16 @@ def names(domain: bytes) -> "list[bytes]":
 
 def info(domain: bytes, user: bytes) -> "dict[str, object]":
     """What there is to know of a user but his password."""
-    name = user.lower()
+    return next(infos(domain, [user]))
+
+
+def infos(domain: bytes, users: "Iterable[bytes]") -> "Iterator[dict[str, object]]":
+    """The same of some users, one after the other, from texts that are read once."""
     where = usertexts.look(domain, transaction.read)
+    return (_info(where, each.lower()) for each in users)
+
+
+def _info(where: usertexts.Domain, name: bytes) -> "dict[str, object]":
     entry = usertexts.entry(where, name)
     line = lines.find(where.text, name) or b""
     allowed, suspended, dotqmail = domainsettings.of_user(where.options, name)
