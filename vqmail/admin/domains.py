@@ -7,7 +7,7 @@
 """
 
 from vqmail import codes
-from vqmail.admin import lines, owners, problems, quotas, tables, transaction, trash, usertexts
+from vqmail.admin import lines, oldlogins, owners, problems, quotas, tables, transaction, trash, usertexts
 from vqmail.admin.transaction import Already
 from vqmail.formats import options
 from vqmail.store import aliasdomain, control, virtual
@@ -147,6 +147,7 @@ def rename(t: "Transaction", old: bytes, new: bytes, *, keep: bool = False) -> N
         tables.make_virtual(t, each, new)
     if keep:
         add_alias(t, old, new)
+    oldlogins.domain_renamed(t, old, new)
     t.compile(new)
 
 

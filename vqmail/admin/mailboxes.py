@@ -9,7 +9,7 @@ Every function that changes something is given the transaction, and does not com
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, domains, lines, transaction, uids, usertexts
+from vqmail.admin import aliases, domains, lines, oldlogins, transaction, uids, usertexts
 from vqmail.formats import options, passwd
 from vqmail.store import aliasdomain, control, domainsettings, rewrite, virtual
 
@@ -104,6 +104,7 @@ def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) ->
         changed = lines.replace(changed, options.DOMAIN, options.line(options.DOMAIN, of_domain))
     if changed != where.options_text:
         t.write(where.directory + virtual.OPTIONS, changed)
+    oldlogins.user_renamed(t, where.name, old, name)
     t.compile(where.name)
     return shadowed(t, where, name) + aliases.without_mailbox(t, where.name, old)
 
