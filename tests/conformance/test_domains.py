@@ -148,6 +148,7 @@ def test_done_twice_it_says_so_and_changes_nothing(site: "system.System") -> Non
     assert "b.example is another name of a.example already" in refused(site, "vq-domain", "alias", "b.example", "a.example")
     assert "a.example: login suspended already" in refused(site, "vq-domain", "suspend", "a.example", "--login")
     assert "there is no domain c.example here" in refused(site, "vq-domain", "delete", "c.example")
+    assert "vq-domain unalias b.example takes the other name away, and no mail" in refused(site, "vq-domain", "delete", "b.example")
     assert before == {name: (site.home / name).read_bytes() for name in before}
 
 
@@ -198,6 +199,32 @@ def test_a_domain_may_be_called(site: "system.System", given: str, name: str) ->
 def test_a_domain_may_not_be_called(site: "system.System", given: str) -> None:
     assert refused(site, "vq-domain", "add", given)
     assert done(site, "vq-domain", "list") in ("", "\n")
+
+
+def test_another_name_of_another_name_is_one_of_the_domain(site: "system.System") -> None:
+    done(site, "vq-domain", "add", "a.example")
+    done(site, "vq-domain", "alias", "b.example", "a.example")
+
+    assert done(site, "vq-domain", "alias", "c.example", "b.example") == "c.example is another name of a.example now\n"
+    assert done(site, "vaddaliasdomain", "d.example", "c.example") == ""
+    assert json.loads(done(site, "vq-domain", "info", "d.example", "--json"))["aliases"] == ["b.example", "c.example", "d.example"]
+
+
+def test_owners_and_modes_that_keep_mail_away_or_show_a_hash_are_named(site: "system.System") -> None:
+    done(site, "vq-domain", "add", "a.example", "--owner=3001:3001")
+    done(site, "vq-user", "add", "bob@a.example", "--generate", "--uid=3002")
+    place = site.virtual / "a.example"
+    os.chown(place / "home/bob", 3003, 3003)
+    os.chown(place, 3004, 3001)
+    (place / "etc/passwd").chmod(0o644)
+    place.chmod(0o1777)
+
+    assert json.loads(done(site, "vq-domain", "info", "a.example", "--json"))["problems"] == [
+        f"{place} belongs to 3004:3001, and users/assign says 3001:3001: chown it",
+        f"everybody may write {place}, so its mail waits: chmod o-w it",
+        f"{place} is sticky, which its owner makes it to edit in peace, so its mail waits: chmod -t it",
+        f"{place}/etc/passwd has the hashes of passwords, and everybody may read it: chmod 640 it",
+        f"{place}/etc/passwd, bob: the home /home/bob belongs to 3003:3003, not to 3002:3002: chown it"]
 
 
 def test_json_is_for_scripts(site: "system.System") -> None:

@@ -442,6 +442,9 @@ home {root}, dash "-", ext "bob-lists"
 """
     assert b"\n  who logs in so: the user bob of own.test\n" in world.run("vq-explain", "bob@own.test").stdout
     assert b"\n  who logs in so: the user eve of del.test\n" in world.run("vq-explain", "eve@alias.test").stdout
+    nobodys = subprocess.run([world.home / "bin/vq-explain", "bob@own.test"], user=65534, group=65534, extra_groups=[], env={},
+                             capture_output=True, check=False, timeout=60)
+    assert b"\n  who logs in so: the user bob of own.test\n" in nobodys.stdout
     assert done.returncode == 0
 
 

@@ -1,5 +1,6 @@
 """vq-user and vq-passwd as a postmaster uses them, and what mail programs see of it at once."""
 
+import json
 import os
 import pathlib
 import pty
@@ -48,6 +49,30 @@ def curl(port: int, login: str, password: str, path: str = "") -> "tuple[int, st
 
 def lines_of(site: module.System, domain: str) -> "list[list[str]]":
     return [each.split(":") for each in (site.virtual / domain / "etc/passwd").read_text().splitlines() if ":" in each]
+
+
+def test_a_script_that_adds_a_user_gets_all_there_is_to_know_of_him(site: module.System) -> None:
+    done = site.run("vq-user", "add", f"carl@{A}", "--generate", "--json", "--quota", "5M")
+
+    assert 0 == done.returncode, done.stderr
+    found = json.loads(done.stdout)
+    assert ("carl", A, "5M", 16) == (found["name"], found["domain"], found["quota"], len(found["generated"]))
+
+
+def test_old_names_to_log_in_with_lead_to_whoever_has_got_another_name(site: module.System) -> None:
+    pop3 = site.start_pop3()
+    (site.home / "users/logins").write_text(f"# kept\ndom1bob:Bob@{A}\ndom2bob:bob@{B}\n")
+    (site.virtual / A / "etc/logins").write_text("bobby:bob\nann:ann\n")
+    site.run("vq-newu")
+    before = curl(pop3, "dom1bob", "one")[0]
+    user(site, "rename", f"bob@{A}", "robert")
+    renamed = curl(pop3, "dom1bob", "one")[0], curl(pop3, f"bobby@{A}", "one")[0], curl(pop3, "dom2bob", "two")[0]
+    moved = site.run("vq-domain", "rename", A, "new.test").returncode
+    after = curl(pop3, "dom1bob", "one")[0], curl(pop3, "bobby@new.test", "one")[0], curl(pop3, "dom2bob", "two")[0]
+
+    assert (0, (0, 0, 0), 0, (0, 0, 0)) == (before, renamed, moved, after)
+    assert f"# kept\ndom1bob:robert@new.test\ndom2bob:bob@{B}\n" == (site.home / "users/logins").read_text()
+    assert "bobby:robert\nann:ann\n" == (site.virtual / "new.test/etc/logins").read_text()
 
 
 def test_a_new_user_gets_mail_and_reads_it_at_once(site: module.System) -> None:

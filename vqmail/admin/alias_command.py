@@ -51,7 +51,7 @@ STANDARDS   RFC 2142 (role addresses), RFC 3834, dot-qmail(5)
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, command, domains, names, transaction
+from vqmail.admin import aliases, catchall, command, domains, names, transaction
 from vqmail.store import control
 from vqmail.unix import calls, fd, log, usage
 
@@ -62,17 +62,6 @@ if TYPE_CHECKING:
     from vqmail.admin.caller import Caller
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-alias add [--wildcard] [--copy] ADDRESS [TARGET...]
-  vq-alias set [--wildcard] [--copy] ADDRESS [TARGET...]
-  vq-alias remove [--wildcard] ADDRESS [TARGET...]
-  vq-alias list DOMAIN [--json]
-  vq-alias show [--wildcard] ADDRESS [--json]
-  vq-alias catchall DOMAIN [WHO] [--json]
-  vq-alias roles DOMAIN [TO]
-  vq-alias autorespond [--days=DAYS] ADDRESS (--message=FILE | --off)
-  vq-alias --help
-"""
 MESSAGE = b"--message"
 LIMIT = 256 << 10               # bytes of a message
 DAY = 86400
@@ -86,7 +75,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Do what was asked for, for `caller`."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK
@@ -146,13 +135,13 @@ def _show(asked: "dict[str, Any]", _: "Caller", domain: bytes, name: bytes) -> "
 
 def _catchall(asked: "dict[str, Any]", caller: "Caller", domain: bytes, _: bytes) -> "list[str]":
     if asked["WHO"] is None:
-        found = aliases.catchall(domain)
+        found = catchall.of(domain)
         if asked["--json"]:
             command.show({"domain": domain, "catchall": found})
             return []
         return [_text(found)]
     with caller.change(domain) as t:
-        aliases.set_catchall(t, domain, command.encode(asked["WHO"]))
+        catchall.set_to(t, domain, command.encode(asked["WHO"]))
         t.commit()
     return []
 

@@ -59,7 +59,7 @@ STANDARDS   RFC 2142 (role addresses)
 import time
 
 from vqmail import codes
-from vqmail.admin import aliases, command, domains, names, newdomain, passwords, transaction, trash
+from vqmail.admin import catchall, command, domains, names, newdomain, passwords, transaction, trash
 from vqmail.formats import options
 from vqmail.unix import usage
 
@@ -71,23 +71,6 @@ if TYPE_CHECKING:
     from vqmail.admin.caller import Caller
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-domain add DOMAIN [--owner=OWNER] [--postmaster=ADDRESS] [KEY=VALUE...]
-  vq-domain add DOMAIN [--owner=OWNER] (--mailbox | --password-stdin | --generate) [KEY=VALUE...]
-  vq-domain delete DOMAIN
-  vq-domain trash [DOMAIN] [--json]
-  vq-domain restore DOMAIN [--time=TIME]
-  vq-domain purge (--all | --days=DAYS) [DOMAIN]
-  vq-domain list [--json]
-  vq-domain info DOMAIN [--json]
-  vq-domain rename OLD NEW [--keep]
-  vq-domain alias ALIAS DOMAIN
-  vq-domain unalias ALIAS
-  vq-domain suspend DOMAIN [--login] [--receive] [--send]
-  vq-domain resume DOMAIN [--login] [--receive] [--send]
-  vq-domain set DOMAIN [--users] KEY=VALUE...
-  vq-domain --help
-"""
 DAY = 86400
 OWNERS = {options.DOMAIN: (b"catchall", b"extensions", b"overquota", b"warn"), options.EVERYBODY: (b"quota",)}
 
@@ -99,7 +82,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Do what was asked for, for `caller`."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK
@@ -206,7 +189,7 @@ def _rename(asked: "dict[str, Any]", caller: "Caller") -> str:
 
 
 def _alias(asked: "dict[str, Any]", caller: "Caller") -> str:
-    alias, domain = _domain(asked["ALIAS"]), _domain(asked["DOMAIN"])
+    alias, domain = _domain(asked["ALIAS"]), domains.real(_domain(asked["DOMAIN"]))
     with caller.change_anything("alias a domain") as t:
         domains.add_alias(t, alias, domain)
         t.commit()
@@ -238,14 +221,14 @@ def _set(asked: "dict[str, Any]", caller: "Caller") -> str:
     for key in values:
         if key not in OWNERS[name]:
             caller.must_be_master("set " + key.decode("utf-8", "replace"))
-    catchall = values.pop(b"catchall", None) if name == options.DOMAIN else None
+    for_nobody = values.pop(b"catchall", None) if name == options.DOMAIN else None
     with caller.change(domain) as t:
         steps: list[Callable[[], None]] = []
         if values:
             steps.append(lambda: domains.set_options(
                 t, domain, {key: value or None for key, value in values.items()}, name))
-        if catchall is not None:
-            steps.append(lambda: aliases.set_catchall(t, domain, catchall))
+        if for_nobody is not None:
+            steps.append(lambda: catchall.set_to(t, domain, for_nobody))
         transaction.do_all(steps)
         t.commit()
     return ""

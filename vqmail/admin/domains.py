@@ -7,10 +7,10 @@
 """
 
 from vqmail import codes
-from vqmail.admin import owners, quotas, tables, transaction, trash, usertexts
+from vqmail.admin import oldlogins, owners, problems, quotas, tables, transaction, trash, usertexts
 from vqmail.admin.transaction import Already
-from vqmail.formats import controlfile, lines, options
-from vqmail.store import aliasdomain, compiled, control, virtual
+from vqmail.formats import lines, options
+from vqmail.store import aliasdomain, control, virtual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def require(t: "Transaction", domain: bytes) -> None:
     """GiveUp unless `domain` is there, under this name."""
     kind = t.kind(directory(domain)) if virtual.usable_domain(domain) else None
     if kind == "link" and real(domain) != domain:
-        raise codes.GiveUp("%s is another name of %s; name that" % (_text(domain), _text(real(domain))))
+        raise codes.GiveUp("%s is only another name of %s: if that is meant, say so; vq-domain unalias %s takes the "
+                           "other name away, and no mail" % (_text(domain), _text(real(domain)), _text(domain)))
     if kind not in ("directory", "link") or tables.prefix(t, domain) is None:
         raise codes.GiveUp("there is no domain %s here; vq-domain list shows those that there are" % _text(domain))
 
@@ -146,6 +147,7 @@ def rename(t: "Transaction", old: bytes, new: bytes, *, keep: bool = False) -> N
         tables.make_virtual(t, each, new)
     if keep:
         add_alias(t, old, new)
+    oldlogins.domain_renamed(t, old, new)
     t.compile(new)
 
 
@@ -240,25 +242,7 @@ def info(domain: bytes) -> "dict[str, object]":
                                 "mailboxes": len(users), "options": set_to.get(options.DOMAIN, {}),
                                 "defaults": set_to.get(options.EVERYBODY, {}),
                                 "trash": [each.rpartition(b"/")[2] for each in trash.all_of(other)],
-                                "problems": _problems(t, other)}
-    return found
-
-
-def _problems(t: "Transaction", domain: bytes) -> "list[str]":
-    found = []
-    for name in (domain, *aliases_of(domain)):
-        if not any(name in {each.lower() for each in controlfile.entries(t.read(path) or b"")}
-                   for path in (tables.RCPTHOSTS, compiled.MORE)):
-            found.append("%s is not in control/rcpthosts: strangers cannot send to it" % _text(name))
-        if name in (control.entries(b"locals") or []):
-            found.append("%s is in control/locals, which comes first: its users are this host's" % _text(name))
-    if tables.assigned(t, tables.prefix(t, domain) or domain) is None:
-        found.append("users/assign has no line for it: it has no owner")
-    text = t.read(directory(domain) + virtual.TEXT) or b""
-    if not _options(t, domain).get(options.DOMAIN, {}).get(b"catchall"):
-        found += ["nobody gets mail for %s@%s; vq-alias roles makes such addresses" % (_text(role), _text(domain))
-                  for role in (b"postmaster", b"abuse") if lines.find(text, role) is None
-                  and t.kind(directory(domain) + b"/.qmail-" + role) is None]
+                                "problems": problems.of(t, other, aliases_of(other))}
     return found
 
 

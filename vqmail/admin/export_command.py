@@ -23,7 +23,7 @@ SECURITY    What it writes are secrets, unless --no-hashes is given: whoever has
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, caller, command, domains, names, transaction, usertexts
+from vqmail.admin import aliases, caller, catchall, command, domains, names, transaction, usertexts
 from vqmail.formats import lines, logins, options
 from vqmail.store import loginaliases
 from vqmail.unix import calls, usage
@@ -32,16 +32,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-export DOMAIN [--json] [--no-hashes]
-  vq-export --help
-"""
 HIDDEN = b"x"
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Write the users of the domain."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK
@@ -62,7 +58,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
     command.show({
         "domain": domain, "directory": where.directory, "other_names": domains.aliases_of(domain),
         "options": where.options.get(options.DOMAIN, {}), "defaults": where.options.get(options.EVERYBODY, {}),
-        "catchall": aliases.catchall(domain), "aliases": {each: _alias(domain, each) for each in aliases.names(domain)},
+        "catchall": catchall.of(domain), "aliases": {each: _alias(domain, each) for each in aliases.names(domain)},
         "logins": {old: who for old, who in _logins().items() if who.endswith(b"@" + domain)},
         "users": [{"name": name, "hash": fields[1], "uid": int(fields[2]), "gid": int(fields[3]),
                    "real_name": fields[4], "home": fields[5], "shell": fields[6],

@@ -12,6 +12,7 @@ from vqmail.unix import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from vqmail.admin.caller import Caller
     from vqmail.admin.command import Serve
     from vqmail.unix.chain import Env
 
@@ -70,6 +71,19 @@ def secret(given: "list[bytes]", length: int, whose: bytes) -> "tuple[bytes, byt
         random = passwords.generate(length)
         return passwords.hash(random), random
     return passwords.hash(given[0] if given else passwords.ask(names.shown(whose))), b""
+
+
+def set_password(caller: "Caller", domain: bytes, user: bytes, stored: bytes) -> None:
+    """Give a user another password, of which `stored` is the hash."""
+    with caller.change(domain) as t:
+        mailboxes.set_password(t, domain, user, stored)
+        t.commit()
+
+
+def show_random(random: bytes) -> None:
+    """Say a random password; nothing if it was none."""
+    if random:
+        command.say(b"Random password: " + random)
 
 
 def warn(name: str, odd: "list[str]") -> None:

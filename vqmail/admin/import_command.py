@@ -1,11 +1,12 @@
 """vq-import: bring in the users, aliases and mail of another system.
 
-SYNOPSIS    vq-import passwd PASSWD DOMAIN [OPTIONS]
-            vq-import vpopmail DIR [DOMAIN...] [OPTIONS]
-            vq-import vmailmgr HOME DOMAIN [OPTIONS]
-            vq-import vm-pop3d DIR [DOMAIN...] [OPTIONS]
-            vq-import userdb FILE [OPTIONS]
-            vq-import vmail-sql DUMP [OPTIONS]
+SYNOPSIS    vq-import passwd PASSWD [DOMAIN] [--shadow=FILE] [--min-uid=N] [--user=NAME]... [--group=GROUP]
+                        [--group-file=FILE] [--map=RULE]... [--map-file=FILE] [options]
+            vq-import vpopmail DIR [--assign=FILE] [--in-place] [options] [--] [DOMAIN...]
+            vq-import vmailmgr HOME DOMAIN [options]
+            vq-import vm-pop3d DIR [options] [--] [DOMAIN...]
+            vq-import userdb FILE [--domain=NAME] [options]
+            vq-import vmail-sql DUMP [options]
             vq-import --help
 
 READS       the other system's files; they are never changed
@@ -84,28 +85,6 @@ if TYPE_CHECKING:
     from vqmail.admin.imports.found import Found
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-import passwd PASSWD [DOMAIN] [--shadow=FILE] [--min-uid=N] [--user=NAME]... [--group=GROUP] [--group-file=FILE]
-            [--map=RULE]... [--map-file=FILE] [options]
-  vq-import vpopmail DIR [--assign=FILE] [--in-place] [options] [--] [DOMAIN...]
-  vq-import vmailmgr HOME DOMAIN [options]
-  vq-import vm-pop3d DIR [options] [--] [DOMAIN...]
-  vq-import userdb FILE [--domain=NAME] [options]
-  vq-import vmail-sql DUMP [options]
-  vq-import --help
-
-Options:
-  --do
-  --json
-  --mail=DIR
-  --root=DIR
-  --no-mail
-  --uidl=STYLE
-  --no-logins
-  --keep-clear
-  --owner=OWNER
-  --uids=WHICH
-"""
 SOME = 1                        # exit code: some of it cannot be taken
 MIN_UID = 1000
 MOST_SHOWN = 1000               # lines of problems, and of notes, for people
@@ -113,7 +92,7 @@ MOST_SHOWN = 1000               # lines of problems, and of notes, for people
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Find what there is, compare, do it if that was asked for, and say so."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK

@@ -9,13 +9,13 @@ Every function that changes something is given the transaction, and does not com
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, domains, transaction, uids, usertexts
+from vqmail.admin import aliases, domains, oldlogins, transaction, uids, usertexts
 from vqmail.formats import lines, options, passwd
 from vqmail.store import aliasdomain, control, domainsettings, lastlogin, rewrite, virtual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 LONGEST = 64                    # bytes of a name, and of a real name
 ALLOWED = b"abcdefghijklmnopqrstuvwxyz0123456789!#$&'*+-.=?^_`{|}~"
@@ -110,6 +110,7 @@ def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) ->
         changed = lines.replace(changed, options.DOMAIN, options.line(options.DOMAIN, of_domain))
     if changed != where.options_text:
         t.write(where.directory + virtual.OPTIONS, changed)
+    oldlogins.user_renamed(t, where.name, old, name)
     t.compile(where.name)
     return shadowed(t, where, name) + aliases.without_mailbox(t, where.name, old)
 
@@ -151,8 +152,16 @@ def names(domain: bytes) -> "list[bytes]":
 
 def info(domain: bytes, user: bytes) -> "dict[str, object]":
     """What there is to know of a user but his password."""
-    name = user.lower()
+    return next(infos(domain, [user]))
+
+
+def infos(domain: bytes, users: "Iterable[bytes]") -> "Iterator[dict[str, object]]":
+    """The same of some users, one after the other, from texts that are read once."""
     where = usertexts.look(domain, transaction.read)
+    return (_info(where, each.lower()) for each in users)
+
+
+def _info(where: usertexts.Domain, name: bytes) -> "dict[str, object]":
     entry = usertexts.entry(where, name)
     line = lines.find(where.text, name) or b""
     allowed, suspended, dotqmail = domainsettings.of_user(where.options, name)
@@ -186,8 +195,8 @@ def _suspend(t: transaction.Transaction, domain: bytes, user: bytes,
     before = options.words(where.options.get(name, {}).get(b"suspended", everybody))
     after = changed(before)
     if after == before:
-        raise transaction.Already("%s %s already; nothing was changed" % (address(name, domain), (
-            "is suspended (%s)" % b", ".join(sorted(before)).decode() if before else "is not suspended")))
+        raise transaction.Already("%s %s; nothing was changed" % (address(name, domain), (
+            "is suspended (%s) already" % b", ".join(sorted(before)).decode() if before else "is not suspended")))
     values = dict(where.options.get(name, {}))
     if after == options.words(everybody):
         values.pop(b"suspended", None)

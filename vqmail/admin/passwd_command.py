@@ -48,10 +48,6 @@ if TYPE_CHECKING:
     from vqmail.admin.caller import Caller
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-passwd ADDRESS [--password-stdin | --generate | --hash=HASH] [--scheme=SCHEME]
-  vq-passwd --help
-"""
 PAUSE = 2                       # seconds after a wrong old password
 
 
@@ -62,11 +58,11 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Change a password, for `caller`."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK
-    user, domain = user_command.address(asked["ADDRESS"])
+    user, domain = user_command.address(asked["USER@DOMAIN"])
     domain = mailboxes.real_domain(domain)
     user = user.lower()
     whose = log.printable(user + b"@" + domain).decode()

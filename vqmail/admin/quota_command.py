@@ -1,7 +1,6 @@
 """vq-quota: how full mailboxes are.
 
-SYNOPSIS    vq-quota USER@DOMAIN [--recount] [--json]
-            vq-quota DOMAIN [--recount] [--json]
+SYNOPSIS    vq-quota USER_OR_DOMAIN [--recount] [--json]
             vq-quota --help
 
 WRITES      1   of each user a line: the address, the bytes and messages there are, the quota, how full it is in per
@@ -32,10 +31,9 @@ RUNS AS     root; anybody, by the service
 SECURITY    A Maildir is only ever looked at by a process of its user: virtmailquota.
 """
 
-from vqmail import codes, vqhome
-from vqmail.admin import asuser, command, mailboxes
+from vqmail import codes
+from vqmail.admin import command, fullness, mailboxes
 from vqmail.formats import quota
-from vqmail.record import Record
 from vqmail.store import virtual
 from vqmail.unix import usage
 
@@ -44,13 +42,7 @@ if TYPE_CHECKING:
     from vqmail.admin.caller import Caller
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-quota USER_OR_DOMAIN [--recount] [--json]
-  vq-quota --help
-"""
-PROGRAM = vqhome.path(b"bin/virtmailquota")
 TOO_MUCH = "the quotas of the users are more than the domain's, or one has none: change one of them"
-PATIENCE = 600                  # seconds for one Maildir
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:
@@ -60,7 +52,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Say how full mailboxes are, to `caller`."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK
@@ -69,76 +61,32 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     caller.check(domain)
     names = [whose] if at else mailboxes.names(domain)
     word = b"recount" if asked["--recount"] else b"show"
-    found = [_report(domain, name, word) for name in names]
-    if at and found[0].trouble:
-        raise codes.TryLater(found[0].trouble)
+    found = []
+    for each in fullness.reports(domain, names, word):
+        if at and each.trouble:
+            raise codes.TryLater(each.trouble)
+        found.append(each)
+        if not asked["--json"]:                 # at once: a process for each takes its time
+            command.say(fullness.line(each))
     total = None if at else _sum(domain, found)
     if asked["--json"]:
         users = [_plain(each) for each in found]
         command.show(users[0] if total is None else {**_plain(total), "users": users})
-    else:
-        for each in (*found, *([total] if total else [])):
-            command.say(_line(each))
+    elif total is not None:
+        command.say(fullness.line(total))
     return codes.TEMPORARY if any(each.trouble for each in found) else codes.OK
 
 
-class Report(Record):
-    """How full the mailbox of `name`, or all of a domain, is; `trouble` is why that is not known, or what is wrong."""
-
-    __slots__ = ("name", "use", "limits", "trouble")
-    name: bytes
-    use: "quota.Use"
-    limits: "quota.Limits"
-    trouble: str
-
-
-def _report(domain: bytes, name: bytes, word: bytes) -> Report:
-    user = virtual.find(domain, name)
-    if user is None:
-        raise codes.GiveUp("there is no user %s in %s" % (_text(name), _text(domain)))
-    report = Report(user.name + b"@" + domain, quota.Use(0, 0), quota.parse(user.quota) or quota.NONE, "")
-    try:
-        report.use = _look(domain, user, word)
-    except codes.Failure as failure:
-        report.trouble = str(failure)
-    return report
-
-
-def _look(domain: bytes, user: virtual.User, word: bytes) -> "quota.Use":
-    """What is there, as a process of the user's own finds it.  TryLater if that cannot be done."""
-    done = asuser.run(domain, user, [PROGRAM, user.home, user.quota or quota.NOQUOTA, word], {}, PATIENCE)
-    words = done.stdout.split()
-    if done.returncode != codes.OK or len(words) != 2:
-        raise codes.TryLater("%s@%s: %s" % (
-            _text(user.name), _text(domain), _text((done.stderr or done.stdout).strip())))
-    return quota.Use(int(words[0]), int(words[1]))
-
-
-def _sum(domain: bytes, found: "list[Report]") -> Report:
+def _sum(domain: bytes, found: "list[fullness.Report]") -> fullness.Report:
     """What all have together, and whether their quotas keep to the domain's."""
     use = quota.Use(sum(each.use.size for each in found), sum(each.use.count for each in found))
     limits = quota.parse(virtual.settings(domain).quota) or quota.NONE
     kept = quota.fits_into(limits, [each.limits for each in found])
-    return Report(domain, use, limits, "" if kept else TOO_MUCH)
+    return fullness.Report(domain, use, limits, "" if kept else TOO_MUCH)
 
 
-def _plain(report: Report) -> "dict[str, object]":
+def _plain(report: fullness.Report) -> "dict[str, object]":
     found: dict[str, object] = {
-        "name": report.name, "bytes": report.use.size, "messages": report.use.count, "quota": _quota(report.limits),
-        "percent": quota.per_cent(report.limits, report.use)}
+        "name": report.name, "bytes": report.use.size, "messages": report.use.count,
+        "quota": fullness.definition(report.limits), "percent": quota.per_cent(report.limits, report.use)}
     return {**found, "trouble": report.trouble} if report.trouble else found
-
-
-def _line(report: Report) -> bytes:
-    line = b"%s %d bytes %d messages %s %d%%" % (
-        report.name, report.use.size, report.use.count, _quota(report.limits),
-        quota.per_cent(report.limits, report.use))
-    return line + b" (" + report.trouble.encode() + b")" if report.trouble else line
-
-
-def _quota(limits: "quota.Limits") -> bytes:
-    return quota.NOQUOTA if limits == quota.NONE else quota.definition(limits)
-
-
-def _text(text: bytes) -> str:
-    return "".join(chr(each) if 32 <= each < 127 else "?" for each in text[:300])

@@ -10,15 +10,12 @@ Nothing is changed before commit(), which writes the journal (store/journal) and
 where it is asked for, not when half of the others are done.
 """
 
-import contextlib
 import errno
 import os
-import signal
 import stat
-import threading
 
 from vqmail import codes
-from vqmail.admin import room
+from vqmail.admin import patience, room
 from vqmail.formats import assign, journal
 from vqmail.store import compiled
 from vqmail.store import journal as changes
@@ -26,7 +23,7 @@ from vqmail.unix import beneath, calls, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from vqmail.formats.journal import Step
@@ -175,7 +172,7 @@ class Transaction:
             steps.append((journal.RELOAD,))
         room.check(steps, self._compile)
         self._steps, self._compile = [], []
-        with _undisturbed():
+        with patience.undisturbed():
             passed = changes.commit(steps)
         if passed:
             raise codes.TryLater("; ".join(passed))
@@ -248,21 +245,6 @@ def do_all(steps: "Iterable[Callable[[], None]]") -> None:
             already = error
     if not changed:
         raise already
-
-
-@contextlib.contextmanager
-def _undisturbed() -> "Iterator[None]":
-    """Whoever is impatient now would only leave the rest to the next one."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    if threading.current_thread() is threading.main_thread():       # others get no signals
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, reaction in before.items():
-                signal.signal(number, reaction)
 
 
 def recover() -> bool:

@@ -68,27 +68,6 @@ if TYPE_CHECKING:
     from vqmail.admin.caller import Caller
     from vqmail.unix.chain import Env
 
-USAGE = """Usage:
-  vq-user add ADDRESS [--password-stdin | --generate | --no-password | --password=PW | --hash=HASH] [options]
-  vq-user delete ADDRESS
-  vq-user trash DOMAIN [--json]
-  vq-user restore ADDRESS
-  vq-user purge (ADDRESS | --all DOMAIN) [--days=DAYS]
-  vq-user rename ADDRESS NEW
-  vq-user list DOMAIN [--logins] [--json]
-  vq-user info ADDRESS [--json]
-  vq-user suspend ADDRESS [--login] [--receive] [--send]
-  vq-user resume ADDRESS [--login] [--receive] [--send]
-  vq-user set ADDRESS [--moved=NEW | --no-moved] [KEY=VALUE...]
-  vq-user --help
-
-Options:
-  --scheme=SCHEME
-  --name=NAME
-  --quota=QUOTA
-  --uid=UID
-  --json
-"""
 DAY = 86400
 MASTERS = ((b"dotqmail", b"programs"),)         # what only the postmaster allows
 
@@ -100,11 +79,11 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: ARG001  every command has this shape
     """Do what was asked for, for `caller`."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
         command.say((__doc__ or "").rstrip())
         return codes.OK
-    given = asked["ADDRESS"]
+    given = asked["USER@DOMAIN"]
     user, domain = address(given) if given else (b"", names.domain(command.encode(asked["DOMAIN"])))
     domain = mailboxes.real_domain(domain)
     caller.check(domain)

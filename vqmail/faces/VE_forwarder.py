@@ -15,7 +15,7 @@ STANDARDS   Vmail-SQL
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, foreign, mailboxes, names
+from vqmail.admin import aliases, catchall, foreign, mailboxes, names
 
 CATCH_ALL = b"_default_"
 
@@ -43,7 +43,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         if words[2] != CATCH_ALL:
             odd = aliases.add(t, domain, aliases.name_of(words[2]), targets)
         elif len(targets) == 1:
-            aliases.set_catchall(t, domain, targets[0])
+            catchall.set_to(t, domain, targets[0])
         else:
             raise codes.GiveUp("the catch-all has one address; make an alias with several, and name that")
         t.commit()

@@ -41,7 +41,5 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     caller.check(domain)
     mailboxes.info(domain, user)                # before anybody types a password
     stored, _ = foreign.secret(words[1:], 0, words[0])
-    with caller.change(domain) as t:
-        mailboxes.set_password(t, domain, user, stored)
-        t.commit()
+    foreign.set_password(caller, domain, user, stored)
     return codes.OK

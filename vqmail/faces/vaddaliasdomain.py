@@ -37,6 +37,6 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     if alias in there and domain not in there:
         alias, domain = domain, alias
     with caller.change_anything("add a domain") as t:
-        domains.add_alias(t, alias, domain)
+        domains.add_alias(t, alias, domains.real(domain))
         t.commit()
     return codes.OK

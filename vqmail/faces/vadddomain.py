@@ -24,7 +24,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, command, domains, foreign, names, newdomain, transaction
+from vqmail.admin import catchall, domains, foreign, names, newdomain, transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,10 +53,9 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         if "q" in given:
             domains.set_options(t, domain, {b"quota": given["q"]}, b"*")
         if "e" in given:
-            aliases.set_catchall(t, domain, given["e"])
+            catchall.set_to(t, domain, given["e"])
         t.commit()
-    if random:
-        command.say(b"Random password: " + random)
+    foreign.show_random(random)
     return codes.OK
 
 

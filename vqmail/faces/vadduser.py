@@ -21,7 +21,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, passwords, transaction
+from vqmail.admin import foreign, mailboxes, passwords, transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,5 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         odd = mailboxes.add(t, domain, user, stored, real_name=given.get("c", b""), quota=given.get("q", b""))
         t.commit()
     foreign.warn("vadduser", odd)
-    if random:
-        command.say(b"Random password: " + random)
+    foreign.show_random(random)
     return codes.OK

@@ -17,7 +17,7 @@ STANDARDS   vpopmail 5.4
 """
 
 from vqmail import codes
-from vqmail.admin import command, foreign, mailboxes, passwords
+from vqmail.admin import foreign, mailboxes, passwords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,9 +43,6 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         stored = rest[1]
     else:
         stored, random = foreign.secret(rest[1:], length, rest[0])
-    with caller.change(domain) as t:
-        mailboxes.set_password(t, domain, user, stored)
-        t.commit()
-    if random:
-        command.say(b"Random password: " + random)
+    foreign.set_password(caller, domain, user, stored)
+    foreign.show_random(random)
     return codes.OK

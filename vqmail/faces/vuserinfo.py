@@ -18,11 +18,11 @@ RUNS AS     root; the owner of a domain, by `vq-service admin`
 STANDARDS   vpopmail 5.4
 """
 
-import subprocess
+import itertools
 import time
 
-from vqmail import codes, vqhome
-from vqmail.admin import command, foreign, mailboxes, names
+from vqmail import codes
+from vqmail.admin import command, foreign, fullness, mailboxes, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,40 +46,38 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
         user, domain = foreign.address(rest[0])
         caller.check(domain)
         users = [user]
-    for number, each in enumerate(users):
+    wanted = set(given) - {"D", "v"} or {"a"}
+    use = fullness.reports(domain, users, b"show") if wanted & {"a", "Q"} else itertools.repeat(None)
+    for number, (found, report) in enumerate(zip(mailboxes.infos(domain, users), use, strict=False)):
         if number:
             command.say(b"")
-        for line in _lines(domain, each, set(given) - {"D", "v"}):
+        for line in _lines(found, wanted, report):
             command.say(line)
     return codes.OK
 
 
-def _lines(domain: bytes, user: bytes, wanted: "set[str]") -> "list[bytes]":
-    found = mailboxes.info(domain, user)
-    every = not wanted or "a" in wanted
+def _lines(found: "dict[str, object]", wanted: "set[str]", report: "fullness.Report | None") -> "list[bytes]":
+    every = "a" in wanted
     rows = [("n", "name:", found["name"]), ("p", "passwd:", found["password"]), ("u", "uid:", found["uid"]),
             ("g", "gid:", found["gid"]), ("c", "comment/gecos:", found["real_name"]), ("d", "dir:", found["home"]),
             ("q", "quota:", found["quota"] or b"NOQUOTA")]
-    lines = [(("%-15s" % label) if every else "").encode() + _bytes(value)
-             for letter, label, value in rows if every or letter in wanted]
-    if every or "Q" in wanted:
-        lines.append((b"usage:         " if every else b"") + _usage(domain, user))
+    if report is not None:
+        rows.append(("Q", "usage:", _usage(report)))
     if every or "l" in wanted:
-        when, ip = found["last_login"], found["last_ip"]
+        when = found["last_login"]
         if isinstance(when, int):
-            lines.append(b"last auth:     " + time.asctime(time.localtime(when)).encode())
-            lines.append(b"last auth ip:  " + _bytes(ip))
+            rows += [("l", "last auth:", time.asctime(time.localtime(when)).encode()),
+                     ("l", "last auth ip:", found["last_ip"])]
         else:
-            lines.append(b"last auth:     NEVER LOGGED IN")
-    return lines
+            rows.append(("l", "last auth:", b"NEVER LOGGED IN"))
+    return [(("%-15s" % label) if every else "").encode() + _bytes(value)
+            for letter, label, value in rows if every or letter in wanted]
 
 
 def _bytes(value: object) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-def _usage(domain: bytes, user: bytes) -> bytes:
+def _usage(report: fullness.Report) -> bytes:
     """How full it is, as vq-quota says; NOQUOTA if that cannot be told."""
-    done = subprocess.run([vqhome.path(b"bin/vq-quota"), user + b"@" + domain], capture_output=True, check=False,
-                          timeout=60)
-    return done.stdout.strip().partition(b" ")[2].strip() if done.returncode == 0 else b"NOQUOTA"
+    return b"NOQUOTA" if report.trouble else fullness.line(report).partition(b" ")[2]

@@ -3,10 +3,10 @@
 
 def find(text: bytes, name: bytes) -> "bytes | None":
     """The line of `name`, in any case of letters, without its newline; None if there is none."""
-    for line in text.split(b"\n"):
-        if _is_of(line, name):
-            return line
-    return None
+    # not line by line: commands that show all users ask for each
+    at = (b"\n" + text.lower()).find(b"\n" + name + b":")
+    end = text.find(b"\n", at)
+    return None if at < 0 or name.startswith(b"#") else text[at:end if end >= 0 else len(text)]
 
 
 def replace(text: bytes, name: bytes, line: "bytes | None") -> bytes:

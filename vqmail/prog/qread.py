@@ -43,16 +43,14 @@ if TYPE_CHECKING:
 
     from vqmail.unix.chain import Env
 
-USAGE = """usage: vq-qread [--json]
-       vq-qread --help"""
 PIECE = 65536                   # bytes gathered before they are written
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Show the queue, or the page."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     if asked["--help"]:
-        pieces = iter([(__doc__ or USAGE).encode()])
+        pieces = iter([(__doc__ or "").encode()])
     else:
         pieces = _messages(json=asked["--json"], colours=terminal.colours(env))
     try:

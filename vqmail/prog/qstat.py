@@ -32,14 +32,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-USAGE = """usage: vq-qstat [--json]
-       vq-qstat --help"""
-
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Count, or show the page."""
-    asked = usage.parse(USAGE, argv)
-    text = (__doc__ or USAGE).encode() if asked["--help"] else _counts(json=asked["--json"])
+    asked = usage.parse(__doc__, argv)
+    text = (__doc__ or "").encode() if asked["--help"] else _counts(json=asked["--json"])
     try:
         fd.write_all(1, text)
     except OSError as error:

@@ -38,21 +38,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-USAGE = """usage: vq-showctl [--json] [NAME]
-       vq-showctl --help"""
 USERS = ((b"alias", roles.ALIAS), (b"qmaild", roles.DAEMON), (b"qmaill", roles.LOG), (b"qmailq", roles.QUEUE),
          (b"qmailr", roles.REMOTE), (b"qmails", roles.SEND), (b"vqtls", roles.TLS))
 
 
 def main(argv: "list[bytes]", env: "Env") -> int:
     """Show control/, or the page."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     name = (asked["NAME"] or "").removeprefix("control/").encode()
     if name and name not in control.TABLE:
         raise codes.GiveUp("there is no control file %s; vq-showctl shows those that there are" % name.decode())
     try:
         if asked["--help"]:
-            text = (__doc__ or USAGE).encode()
+            text = (__doc__ or "").encode()
         elif asked["--json"]:
             text = jsonline.encode(_file(inspection.look(name)) if name else _object()) + b"\n"
         else:

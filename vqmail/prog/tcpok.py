@@ -25,15 +25,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-USAGE = "usage: vq-tcpok [--help]"
-
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Do what tcpto.forget does."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     try:
         if asked["--help"]:
-            fd.write_all(1, (__doc__ or USAGE).encode())
+            fd.write_all(1, (__doc__ or "").encode())
         else:
             tcpto.forget()
     except OSError as error:

@@ -27,15 +27,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-USAGE = "usage: vq-tcpto [--help]"
-
 
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Write what tcpto.known says."""
-    asked = usage.parse(USAGE, argv)
+    asked = usage.parse(__doc__, argv)
     try:
         if asked["--help"]:
-            fd.write_all(1, (__doc__ or USAGE).encode())
+            fd.write_all(1, (__doc__ or "").encode())
             return codes.OK
         lines = [b"%s timed out %d seconds ago; # recent timeouts: %d\n" % each for each in tcpto.known()]
         fd.write_all(1, b"".join(lines))

@@ -6,8 +6,7 @@ It asks nobody but the resolver; it only looks up where in a text the line stand
 from vqmail import codes, vqhome
 from vqmail.formats import dotqmail
 from vqmail.record import Record
-from vqmail.store import (
-    aliasdomain, control, domaintext, follow, home, homeorders, loginname, recipient, resolver, users, virtual)
+from vqmail.store import control, domaintext, follow, home, homeorders, loginname, recipient, resolver, users, virtual
 from vqmail.unix import calls, fd
 
 TYPE_CHECKING = False
@@ -63,13 +62,12 @@ def explain(address: bytes, asked: resolver.Resolver) -> Explanation:
 def login(address: bytes) -> bytes:
     """Who logs in with `address` as the name, or why nobody does; b"" if it is no matter of virtual users."""
     try:
-        found = loginname.who(address.lower(), b"")
-        domain = aliasdomain.real(found[2]) if found else b""
+        found = loginname.whose(address.lower(), b"")
     except codes.Failure as failure:
         return b"cannot be told now: %s" % str(failure).encode("utf-8", "surrogateescape")
     if found is None:
         return b""
-    user = found[0]
+    user, domain = found
     if b"login" in user.suspended:
         return b"nobody: %s of %s is suspended" % (user.name, domain)
     return b"the user %s of %s" % (user.name, domain)

@@ -45,7 +45,17 @@ def split(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[bytes
 
 
 def who(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[virtual.User, bytes, bytes] | None":
-    """(user, stored password, domain) of the login `name`, be it an old one; None if there is no such user.
+    """(user, stored password, domain) of the login `name`; None if there is no such user.  As whose()."""
+    found = whose(name, address, env)
+    if found is None:
+        return None
+    user, domain = found
+    stored = virtual.password_hash(domain, user.name)
+    return None if stored is None else (user, stored, domain)
+
+
+def whose(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[virtual.User, bytes] | None":
+    """(user, domain) of the login `name`, for those who may see no password, too.
 
     `address` is the IP that the client connected to; `env` may have VQ_DOMAIN, SSL_TLS_SNI_SERVERNAME, TCPLOCALHOST.
     The domain is the one that has the user, not another name of it.  TryLater on trouble.
@@ -95,16 +105,16 @@ def default_domain(address: bytes, env: "Env | None" = None) -> bytes:
 def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
     """(user, stored password) of a virtual user; None if there is no such user or domain.  TryLater on trouble."""
     found = _found(user, domain)
-    return None if found is None else found[:2]
+    stored = None if found is None else virtual.password_hash(found[1], user)
+    return None if found is None or stored is None else (found[0], stored)
 
 
-def _found(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes, bytes] | None":
+def _found(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
     if not _has_users(domain):
         return None
     domain = aliasdomain.real(domain)
     found = virtual.find(domain, user)
-    stored = virtual.password_hash(domain, user)
-    return (found, stored, domain) if found is not None and stored is not None else None
+    return None if found is None else (found, domain)
 
 
 def _has_users(domain: bytes) -> bool:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 READING = domaintext.READING | calls.O_NOFOLLOW
+OPEN, SECRET = 0o644, 0o600      # modes: what the network may read, and what it may not
 
 
 class Broken(ValueError):
@@ -42,13 +43,13 @@ def compile_domain(domain: bytes) -> bool:
         inside = b"/proc/self/fd/%d" % etc
         users_cdb, hashes_cdb = (inside + each.removeprefix(virtual.ETC) for each in (virtual.USERS, virtual.HASHES))
         of_both, of_text = domaintext.mark(text, more), domaintext.mark(text)
-        if _made_of(users_cdb) == of_both and _made_of(hashes_cdb) == of_text:
+        if _made_of(users_cdb, OPEN) == of_both and _made_of(hashes_cdb, SECRET) == of_text:
             return False
         chosen = _options(directory, further)
         owner_of_text = (text.st_uid, text.st_gid)
-        if _made_of(hashes_cdb) != of_text:
-            cdb.make(hashes_cdb, _hashes(of_text, _entries(directory, number)), 0o600, owner_of_text)
-        cdb.make(users_cdb, _homes(of_both, _entries(directory, number), chosen), 0o644, owner_of_text)
+        if _made_of(hashes_cdb, SECRET) != of_text:
+            cdb.make(hashes_cdb, _hashes(of_text, _entries(directory, number)), SECRET, owner_of_text)
+        cdb.make(users_cdb, _homes(of_both, _entries(directory, number), chosen), OPEN, owner_of_text)
     finally:
         for each in (etc, number, further):
             if each >= 0:
@@ -90,8 +91,9 @@ def _homes(identity: bytes, entries: "Iterable[passwd.Entry]",
         yield each.name, (b"%d\0%d\0%s\0" % (each.uid, each.gid, each.home) + allowed).rstrip(b"\0")
 
 
-def _made_of(path: bytes) -> "bytes | None":
+def _made_of(path: bytes, mode: int) -> "bytes | None":
+    """The identity of the texts that a file is compiled of; None if it is for others to read than `mode` says."""
     try:
-        return cdb.find(path, b"")
+        return cdb.find(path, b"") if calls.lstat(path).st_mode & 0o777 == mode else None
     except (OSError, ValueError):
         return None

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from vqmail import codes
-from vqmail.admin import aliases, mailboxes, tables, transaction, usertrash
+from vqmail.admin import aliases, catchall, mailboxes, tables, transaction, usertrash
 from vqmail.store import compiled, sender, users
 from vqmail.store import journal as changes
 
@@ -271,7 +271,7 @@ def test_a_domain_that_may_not_forward_has_no_target_elsewhere(site: Site) -> No
         with pytest.raises(codes.GiveUp, match="may not forward"):
             site.do(aliases.add, b"a", targets)
     with pytest.raises(codes.GiveUp, match="may not forward"):
-        site.do(aliases.set_catchall, b"x@x.test")
+        site.do(catchall.set_to, b"x@x.test")
     site.do(aliases.add, b"a", [b"bob@other.test"])
     site.do(aliases.add, b"old", [b"bob"])
 
@@ -282,21 +282,21 @@ def test_a_domain_that_may_not_forward_has_no_target_elsewhere(site: Site) -> No
                                             (b"delete", "@:catchall=delete\n"), (b"x@x.test", "@:catchall=x@x.test\n")])
 def test_the_catchall_is_an_option(site: Site, what: bytes, line: str) -> None:
     site.options("# mine\nbob:quota=5M\n")
-    site.do(aliases.set_catchall, what)
+    site.do(catchall.set_to, what)
 
     assert (site.d / "etc/options").read_text() == "# mine\nbob:quota=5M\n" + line
-    assert aliases.catchall(D) == line.strip().partition("=")[2].encode()
+    assert catchall.of(D) == line.strip().partition("=")[2].encode()
     with pytest.raises(transaction.Already):
-        site.do(aliases.set_catchall, what)
-    site.do(aliases.set_catchall, b"bounce")
+        site.do(catchall.set_to, what)
+    site.do(catchall.set_to, b"bounce")
 
-    assert ((site.d / "etc/options").read_text(), aliases.catchall(D)) == ("# mine\nbob:quota=5M\n", b"bounce")
+    assert ((site.d / "etc/options").read_text(), catchall.of(D)) == ("# mine\nbob:quota=5M\n", b"bounce")
 
 
 @pytest.mark.parametrize("what", [b"nobody", b"|/bin/sh", b"/tmp/x", b"./Maildir/", b"x@x.test:quota=", b"nobody@d.test"])
 def test_what_is_no_catchall(site: Site, what: bytes) -> None:
     with pytest.raises(codes.GiveUp):
-        site.do(aliases.set_catchall, what)
+        site.do(catchall.set_to, what)
 
     assert not (site.d / "etc/options").exists()
 
@@ -304,17 +304,17 @@ def test_what_is_no_catchall(site: Site, what: bytes) -> None:
 @pytest.mark.parametrize("line", ["| virtmailfilter delete\n", "| /home/vpopmail/bin/vdelivermail '' bounce-no-mailbox\n"])
 def test_a_catchall_in_the_default_file_gives_way_to_the_option(site: Site, line: str) -> None:
     site.write("default", line)
-    before = aliases.catchall(D)
-    site.do(aliases.set_catchall, b"bob")
+    before = catchall.of(D)
+    site.do(catchall.set_to, b"bob")
 
-    assert (before, aliases.catchall(D)) == (line.split()[-1].encode(), b"bob")
+    assert (before, catchall.of(D)) == (line.split()[-1].encode(), b"bob")
     assert site.text("default") == "| virtmailfilter\n"
 
 
 def test_a_default_file_that_does_something_else_decides(site: Site) -> None:
     site.write("default", "| mine\n")
     with pytest.raises(codes.GiveUp, match="whoever wrote it decides"):
-        site.do(aliases.set_catchall, b"bob")
+        site.do(catchall.set_to, b"bob")
 
 
 def test_an_automatic_answer_for_a_mailbox_leaves_the_mailbox_its_mail(site: Site) -> None:
@@ -379,7 +379,7 @@ def test_a_mailbox_that_gets_nothing_any_more_is_spoken_of(site: Site) -> None:
 def test_who_still_goes_to_an_alias_that_is_no_more_is_spoken_of(site: Site) -> None:
     site.do(aliases.add, b"a", [b"bob"])
     site.do(aliases.add, b"b", [b"a", b"ann"])
-    site.do(aliases.set_catchall, b"a@d.test")
+    site.do(catchall.set_to, b"a@d.test")
     odd = site.do(aliases.remove, b"a")
 
     assert odd == ["b@d.test still goes there, where nobody is now", "it was the catch-all of d.test; name another"]

@@ -88,6 +88,15 @@ def test_a_compiled_file_that_is_missing_is_made(root: pathlib.Path, missing: st
     assert (etc(root) / missing).exists()
 
 
+@pytest.mark.parametrize(("name", "mode", "right"), [("users.cdb", 0o600, 0o644), ("passwd.cdb", 0o644, 0o600)])
+def test_a_compiled_file_of_another_mode_is_made_again(root: pathlib.Path, name: str, mode: int, right: int) -> None:
+    virtualcompile.compile_domain(b"a.test")
+    (etc(root) / name).chmod(mode)
+
+    assert virtualcompile.compile_domain(b"a.test") is True
+    assert right == stat.S_IMODE((etc(root) / name).stat().st_mode)
+
+
 def test_no_hash_is_where_everybody_may_read(root: pathlib.Path) -> None:
     (etc(root) / "passwd").chmod(0o640)
     virtualcompile.compile_domain(b"a.test")

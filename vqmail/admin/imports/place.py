@@ -9,7 +9,7 @@ import os
 import stat
 
 from vqmail import codes
-from vqmail.admin import accounts, aliases, domains, tables, transaction, usertexts
+from vqmail.admin import accounts, catchall, domains, tables, transaction, usertexts
 from vqmail.admin.imports import found
 from vqmail.admin.imports.found import Domain, Mailbox, shown
 from vqmail.formats import options
@@ -80,5 +80,5 @@ def _link(t: transaction.Transaction, domain: Domain) -> None:
     default = found.read(domain.place, b"/.qmail-default")
     if default is not None:
         t.write(path + BEFORE, default, 0o644, who)
-    t.write(path + b"/.qmail-default", aliases.FILTER, 0o644, who)
+    t.write(path + b"/.qmail-default", catchall.FILTER, 0o644, who)
     t.compile(domain.name)

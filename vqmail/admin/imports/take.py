@@ -7,9 +7,7 @@ is here and is another one is left as he is, and told of.  Every name and addres
 from vqmail import codes
 from vqmail.admin import (
     accounts,
-    aliases,
     aliasplace,
-    aliastargets,
     domains,
     mailboxes,
     names,
@@ -17,10 +15,10 @@ from vqmail.admin import (
     uids,
     usertexts,
 )
-from vqmail.admin.imports import mail, place, secrets
-from vqmail.admin.imports.found import Alias, Domain, Found, Mailbox, shown
-from vqmail.formats import aliasfile, dotqmail, lines, logins, options, passwd
-from vqmail.store import control, domainsettings, lastlogin, loginaliases, virtual
+from vqmail.admin.imports import mail, place, secrets, takealiases
+from vqmail.admin.imports.found import Domain, Found, Mailbox, shown
+from vqmail.formats import lines, logins, options, passwd
+from vqmail.store import domainsettings, lastlogin, loginaliases, virtual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +28,7 @@ if TYPE_CHECKING:
 
 BATCH = 1000                    # users in one transaction
 ENOUGH = 1 << 30                # ... fewer, when their mail is so many bytes
-ALIASES = 100                   # in one transaction
 NAMED = 20                      # files in one complaint
-DONE = Alias([], "")
 COUNTS = ("domains", "users", "there", "aliases", "logins", "other_names", "messages", "bytes")
 
 
@@ -90,8 +86,9 @@ class Taker:
             self._count_logins(domain, wanted)
         if where is not None:
             self._compare_options(domain, where)
-        self._aliases(domain, where)
-        self._others(domain)
+        aliased = takealiases.Aliases(self.result, self.counts, self._progress, do=self.wish.do)
+        aliased.take(domain, where)
+        aliased.take_other_names(domain)
 
     # users
 
@@ -243,116 +240,11 @@ class Taker:
             text = t.read(loginaliases.TEXT) or b"# OLDNAME:USER@DOMAIN, for logins only; vq-newu compiles it\n"
             t.write(loginaliases.TEXT, text + b"".join(b"%s:%s\n" % each for each in fresh))
 
-    # aliases, catch-all, other names
-
-    def _aliases(self, domain: Domain, where: "usertexts.Domain | None") -> None:
-        wanted = dict(domain.aliases)
-        for box in domain.mailboxes.values():
-            if box.forwards:                    # and a copy stays in the mailbox
-                wanted[box.name] = Alias([box.name + b"@" + domain.name, *box.forwards], box.source)
-        for name in [*wanted]:
-            try:
-                aliases.name_of(name, wildcard=name.endswith(b"-default"))
-            except codes.GiveUp as refused:
-                self.result.problem(wanted.pop(name).source, refused)
-        if not self.wish.do:
-            t = transaction.Transaction()       # only to look: it takes no lock
-            self.counts["aliases"] += sum(
-                where is None or t.kind(where.directory + aliasplace.PREFIX + name.replace(b".", b":")) is None
-                for name in wanted)
-            return
-        refusals: dict[bytes, codes.GiveUp] = {}
-        while wanted:                           # an alias may go to one that comes later
-            left = len(wanted)
-            for start in range(0, left, ALIASES):
-                self._progress("%s: aliases" % shown(domain.name))
-                some = [*wanted][start:start + ALIASES]
-                with transaction.Transaction() as t:
-                    where_now = aliasplace.look(t, domain.name)
-                    made = [self._alias(t, where_now, name, wanted[name], refusals) for name in some]
-                    t.commit()
-                self.counts["aliases"] += sum(each is True for each in made)
-                for name, came in zip(some, made, strict=True):
-                    if came is not None:
-                        wanted[name] = DONE
-            wanted = {name: each for name, each in wanted.items() if each is not DONE}
-            if len(wanted) == left:
-                break
-        for name, each in wanted.items():
-            self.result.problem(each.source, refusals[name])
-        self._catchall(domain)
-        with transaction.Transaction() as t:    # a domain has a postmaster, and role addresses
-            ours = b"postmaster@" + control.line(b"me")
-            if aliases.add_roles(t, domain.name, b"postmaster" if b"postmaster" in domain.mailboxes else ours):
-                t.commit()
-
-    def _alias(self, t: "Transaction", where: aliasplace.Place, name: bytes, alias: Alias,
-               refusals: "dict[bytes, codes.GiveUp]") -> "bool | None":
-        """Make one alias; False if it is there, None if it cannot be, at least for now: then `refusals` say why."""
-        path = aliasplace.path(where, name)
-        try:
-            if alias.text:
-                before = t.read(path) if t.kind(path) is not None else None
-                dotqmail.parse(alias.text)
-                if before is None:
-                    t.write(path, alias.text, 0o644, where.owner)
-                elif before != alias.text:
-                    raise codes.GiveUp("%s is there already, and says something else" % shown(path))
-                return before is None
-            there = aliasplace.lines(t, where, name)
-            wanted = aliastargets.lines_of(t, where, name, alias.targets)
-            if there is not None:
-                if not all(aliasfile.has(there, each) for each in wanted):
-                    raise codes.GiveUp("%s is there already, and goes elsewhere" % aliasplace.address(
-                        name, where.domain))
-                return False
-            for each in wanted:
-                if aliastargets.is_outside(where, each):
-                    aliastargets.must_forward(where, each)
-            aliasplace.put(t, where, name, sorted(wanted, key=lambda each: each.kind != aliasfile.COPY))
-        except (codes.GiveUp, ValueError) as refused:
-            refusals[name] = refused if isinstance(refused, codes.GiveUp) else codes.GiveUp(str(refused))
-            return None
-        return True
-
-    def _catchall(self, domain: Domain) -> None:
-        if not domain.catchall:
-            return
-        before = aliases.catchall(domain.name)
-        with transaction.Transaction() as t:
-            try:
-                aliases.set_catchall(t, domain.name, domain.catchall)
-            except transaction.Already:
-                return
-            except codes.GiveUp as refused:
-                self.result.problem(domain.source, "mail for nobody cannot go to %s: %s" % (
-                    shown(domain.catchall), refused))
-                return
-            if before != aliases.BOUNCE:
-                self.result.problem(domain.source, "mail for nobody goes to %s already, not to %s" % (
-                    shown(before), shown(domain.catchall)))
-                return
-            t.commit()
-
     def _compare_options(self, domain: Domain, where: usertexts.Domain) -> None:
         for name, values in ((options.DOMAIN, domain.options), (options.EVERYBODY, domain.defaults)):
             there = where.options.get(name, {})
             if any(there.get(key) != value for key, value in values.items()):
                 self.result.note(domain.source, "the domain was here before: its limits stay as they are")
-
-    def _others(self, domain: Domain) -> None:
-        for name in domain.others:
-            if transaction.kind(domains.directory(name)) == "link" and domains.real(name) == domain.name:
-                continue
-            if self.wish.do:
-                try:
-                    with transaction.Transaction() as t:
-                        domains.add_alias(t, names.domain(name), domain.name)
-                        t.commit()
-                except codes.GiveUp as refused:
-                    self.result.problem(domain.source, refused)
-                    continue
-            self.counts["other_names"] += 1
 
 
 def _values(mailbox: Mailbox) -> "dict[bytes, bytes]":
