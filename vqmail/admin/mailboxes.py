@@ -53,7 +53,7 @@ def add(t: transaction.Transaction, domain: bytes, user: bytes, password_hash: b
         quota: bytes = b"", uid: "int | None" = None) -> "list[str]":
     """Add a user, with a home and a Maildir; what is odd about it, in words.  Already if there is one of that name."""
     name = name_of(user)
-    where = usertexts.look(domain, t.read)
+    where = usertexts.of(t, domain)
     if name in where.users:
         raise transaction.Already("%s is there already; nothing was changed" % address(name, domain))
     check_room(where)
@@ -80,7 +80,7 @@ def add(t: transaction.Transaction, domain: bytes, user: bytes, password_hash: b
 def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) -> "list[str]":
     """Give a user another name, and his home with it if it bears his name; what is odd about it, in words."""
     old, name = old.lower(), name_of(new)
-    where = usertexts.look(domain, t.read)
+    where = usertexts.of(t, domain)
     if old not in where.users and name in where.users:
         raise transaction.Already("there is no %s, but there is %s; nothing was changed" % (
             address(old, domain), address(name, domain)))
@@ -128,7 +128,7 @@ def resume(t: transaction.Transaction, domain: bytes, user: bytes, what: "frozen
 def set_option(t: transaction.Transaction, domain: bytes, user: bytes, key: bytes, value: bytes) -> None:
     """Give an option of a user, or of * for all of them, a value; b"" takes it away.  Already if it has that."""
     name = user.lower()
-    where = usertexts.look(domain, t.read)
+    where = usertexts.of(t, domain)
     if name != options.EVERYBODY:
         usertexts.entry(where, name)
     _set(t, where, name, key, value)
@@ -189,7 +189,7 @@ def _set(t: transaction.Transaction, where: usertexts.Domain, name: bytes, key: 
 def _suspend(t: transaction.Transaction, domain: bytes, user: bytes,
              changed: "Callable[[frozenset[bytes]], frozenset[bytes]]") -> None:
     name = user.lower()
-    where = usertexts.look(domain, t.read)
+    where = usertexts.of(t, domain)
     usertexts.entry(where, name)
     everybody = where.options.get(options.EVERYBODY, {}).get(b"suspended", b"")
     before = options.words(where.options.get(name, {}).get(b"suspended", everybody))
@@ -208,7 +208,7 @@ def _suspend(t: transaction.Transaction, domain: bytes, user: bytes,
 
 def _set_field(t: transaction.Transaction, domain: bytes, user: bytes, number: int, value: bytes) -> None:
     name = user.lower()
-    where = usertexts.look(domain, t.read)
+    where = usertexts.of(t, domain)
     usertexts.entry(where, name)
     fields = (lines.find(where.text, name) or b"").split(b":")
     if fields[number] == value:

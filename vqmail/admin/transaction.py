@@ -41,6 +41,7 @@ class Transaction:
 
     def __init__(self) -> None:
         self.recovered = False                  # whether there was something left to be done
+        self.memory: dict[bytes, object] = {}   # what others made of texts that this change has read or written
         self._lock = -1
         self._steps: list[Step] = []
         self._compile: list[bytes] = []

@@ -48,6 +48,17 @@ def look(domain: bytes, read: "Callable[[bytes], bytes | None]") -> Domain:
         raise codes.GiveUp("%s: %s" % (shown(path), error)) from None
 
 
+def of(t: transaction.Transaction, domain: bytes) -> Domain:
+    """The texts of a domain as `t` will leave them; read anew only if somebody else wrote them: a change may be of
+    thousands of users.  GiveUp as look()."""
+    known = t.memory.get(domain)
+    directory = virtual.domain_directory(domain)
+    if (not isinstance(known, Domain) or known.text != t.read(directory + virtual.TEXT)
+            or known.options_text != (t.read(directory + virtual.OPTIONS) or b"")):
+        known = t.memory[domain] = look(domain, t.read)
+    return known
+
+
 def _check_whole(text: bytes) -> None:
     if not text.endswith(b"\n"):
         raise ValueError("its last line has no end; is somebody writing it? add a newline")
@@ -63,28 +74,41 @@ def entry(where: Domain, name: bytes) -> passwd.Entry:
 def change(t: transaction.Transaction, where: Domain, name: bytes, line: "bytes | None",
            values: "dict[bytes, bytes] | None") -> None:
     """Put a line into the passwd file, or take it away, and the options with it; None leaves those alone."""
+    after = where
     if values is not None and (values or name in where.options):
-        write_options(t, where, name, values)
-    users = {*where.users, name} if line is not None else {*where.users} - {name}
+        after = write_options(t, where, name, values)
+    names = {*where.users, name} if line is not None else {*where.users} - {name}
     chosen = where.options if values is None else where.options | {name: values}
-    quotas.keep(where.name, name, (where.users, where.options), (users, chosen))
-    t.write(where.directory + virtual.TEXT, lines.replace(where.text, name, line))
+    quotas.keep(where.name, name, (where.users, where.options), (names, chosen))
+    text = lines.replace(where.text, name, line)
+    t.write(where.directory + virtual.TEXT, text)
     t.compile(where.name)
+    users = {each: found for each, found in after.users.items() if each != name}
+    try:
+        users |= {each.name: each for each in passwd.entries([line or b""])}
+    except ValueError:                          # who looks next is told with file and line
+        return
+    t.memory[where.name] = Domain(where.name, where.directory, text, after.options_text, users, after.options)
 
 
-def write_options(t: transaction.Transaction, where: Domain, name: bytes, values: "dict[bytes, bytes]") -> None:
-    """Give `name` these options, and no others.  GiveUp if one cannot be."""
+def write_options(t: transaction.Transaction, where: Domain, name: bytes, values: "dict[bytes, bytes]") -> Domain:
+    """Give `name` these options, and no others; the domain as it is then.  GiveUp if one cannot be."""
     try:
         line = options.line(name, values) if values else None
+        chosen = {each: found for each, found in where.options.items() if each != name} | options.parse([line or b""])
     except ValueError as error:
         raise codes.GiveUp(str(error)) from None
     if name in where.users or name == options.EVERYBODY:
         quotas.keep(where.name, name, (where.users, where.options), (where.users, where.options | {name: values}))
     path = where.directory + virtual.OPTIONS
+    text = lines.replace(where.options_text, name, line)
     if t.kind(path) is None:
-        t.write(path, lines.replace(where.options_text, name, line), 0o644, ours())
+        t.write(path, text, 0o644, ours())
     else:
-        t.write(path, lines.replace(where.options_text, name, line))
+        t.write(path, text)
+    after = Domain(where.name, where.directory, where.text, text, where.users, chosen)
+    t.memory[where.name] = after
+    return after
 
 
 def ours() -> "tuple[int, int]":

@@ -3,12 +3,13 @@
 import os
 import pathlib
 import stat
+import typing
 
 import pytest
 
 from vqmail import codes
 from vqmail.admin import mailboxes, transaction, uids, usertrash
-from vqmail.formats import lines
+from vqmail.formats import lines, passwd
 from vqmail.store import compiled, lastlogin, sender, users, virtual, virtualcompile
 from vqmail.store import journal as changes
 
@@ -53,7 +54,8 @@ class Site:
 def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     each = Site(tmp_path)
     monkeypatch.setattr("vqmail.vqhome.VQHOME", str(tmp_path).encode())
-    for module, name, file in ((lastlogin, "DIRECTORY", "users/lastlogin"), (changes, "LOCK", "users/lock"), (changes, "PATH", "users/journal"), (uids, "PATH", "users/uids"),
+    for module, name, file in ((lastlogin, "DIRECTORY", "users/lastlogin"), (changes, "LOCK", "users/lock"),
+                               (changes, "PATH", "users/journal"), (uids, "PATH", "users/uids"),
                                (uids, "ASSIGN", "users/assign"), (compiled, "ASSIGN", "users/assign"),
                                (compiled, "USERS", "users/cdb"), (users, "PATH", "users/cdb"),
                                (sender, "MUTEX", "queue/lock/sendmutex")):
@@ -392,3 +394,42 @@ def test_one_line_changes(name: bytes, line: "bytes | None", text: bytes) -> Non
 def test_an_empty_text_is_none() -> None:
     assert lines.replace(b"bob:1\n", b"bob", None) == b"#\n"
     assert lines.replace(b"", b"bob", b"bob:1") == b"bob:1\n"
+
+
+@root
+def test_changes_of_many_users_read_a_text_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [b"u%d" % number for number in range(100)]
+    with site.passwd.open("ab") as file:
+        file.writelines(b"%s:$6$x:%d:%d::/home/%s:/bin/false\n" % (each, ME, MINE, each) for each in many)
+    parsed: list[int] = []
+    entries = passwd.entries
+
+    def counted(texts: "typing.Iterable[bytes]", least: int = 0) -> "typing.Iterator[passwd.Entry]":
+        whole = list(texts)
+        parsed.append(len(whole))
+        return entries(whole, least)
+
+    monkeypatch.setattr(passwd, "entries", counted)
+    with transaction.Transaction() as t:
+        for each in many:
+            mailboxes.set_option(t, D, each, b"quota", b"5M")
+            mailboxes.set_real_name(t, D, each, b"User")
+            mailboxes.suspend(t, D, each, frozenset([b"send"]))
+        assert parsed == [104] + [1] * 100
+        t.commit()
+
+    assert all(mailboxes.info(D, each)["quota"] == b"5M" for each in many)
+    assert all(mailboxes.info(D, each)["suspended"] == {b"send"} for each in many)
+    assert site.passwd.read_bytes().count(b":User:") == 100
+
+
+@root
+def test_what_an_editor_writes_within_a_change_is_seen(site: Site) -> None:
+    with transaction.Transaction() as t:
+        mailboxes.set_option(t, D, b"ann", b"quota", b"5M")
+        site.passwd.write_text(site.passwd.read_text() + f"eve:*:{ME}:{MINE}::/home/eve:/bin/false\n")
+        mailboxes.set_real_name(t, D, b"eve", b"Eve")
+        t.commit()
+
+    assert mailboxes.info(D, b"eve")["real_name"] == b"Eve"
+    assert mailboxes.info(D, b"ann")["quota"] == b"5M"
