@@ -475,17 +475,3 @@ def test_under_tcpserver_with_smtplib_and_swaks(cold: World) -> None:
     assert envelope == b"Fa@client.test\0Tbob@example.test\0\0"
     assert swaks.returncode == 0, swaks.stdout
     assert cold.queued()[1] == b"Fb@client.test\0Tann@example.test\0\0"
-
-
-# the interpreter's own, and what the floors may import
-ALLOWED_MODULES = {"errno", "time", "stat", "_stat", "_signal", "select", "fcntl", "_socket", "posix", "sys"}
-
-
-def test_cold_start_loads_nothing_but_the_house(cold: World) -> None:
-    script = ("import sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1]); import vqmail.prog.smtpd; "
-              "sys.stdout.write(' '.join(set(sys.modules) - before))")
-    loaded = subprocess.run([install.interpreter(), "-IS", "-c", script, str(cold.home.path / "lib")],
-                            capture_output=True, text=True, check=True).stdout.split()
-
-    assert [] == sorted(each for each in loaded if not each.startswith("vqmail") and each not in ALLOWED_MODULES), \
-        sys.version
