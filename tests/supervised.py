@@ -40,9 +40,13 @@ class Supervised:
         """Wait until all services answer or say that they are ready."""
         for name, port in (("smtpd", self.smtp), ("pop3d", self.pop3)):
             wait_until(lambda port=port: _answers(port), f"{name} on port {port}")
-        for name, words in (("send", "status: local"), ("queue", "queue: ready"), ("virtmailfilter", "filter: ready"),
-                            ("admin", "admin: ready"), ("auth", "auth: ready"), ("tls", "tls: ready")):
-            wait_until(lambda name=name, words=words: words in self.log(name), f"{words!r} in the log of {name}")
+        wait_until(lambda: "status: local" in self.log("send"), "the first status line of send")
+        for name in ("queue", "virtmailfilter", "admin", "auth", "tls"):
+            wait_until(lambda name=name: self._is_ready(name), f"the readiness of {name}")
+
+    def _is_ready(self, name: str) -> bool:
+        """Whether the process that runs now has said so; the one before it, whose line is still in the log, counts not."""
+        return f"vq-service: {name}: ready, pid {self.pid(name)}\n" in self.log(name)
 
     def svc(self, options: str, *names: str) -> None:
         """svc OPTIONS on the services."""

@@ -108,7 +108,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     _signal.signal(_signal.SIGTERM, stop)
     _signal.signal(_signal.SIGALRM, look)
     _signal.alarm(LOOK)
-    log.line(b"vq-service", b"%s: ready" % argv[1])
+    log.line(b"vq-service", b"%s: ready, pid %d" % (argv[1], calls.getpid()))
     pid, status = calls.waitpid(-1, 0)          # they do not end: one that does takes all down, to be started afresh
     children.remove(pid)
     for each in children:
