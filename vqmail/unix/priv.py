@@ -37,7 +37,7 @@ def check(uid: int, gid: int, directory: bytes) -> None:
         raise codes.TryLater("cannot enter %s: %s" % (name, error.strerror)) from None
     enter = stat.S_IXUSR if found.st_uid == uid else stat.S_IXGRP if found.st_gid == gid else stat.S_IXOTH
     if not found.st_mode & enter:
-        raise codes.TryLater("uid %d cannot enter %s: it belongs to uid %d, mode %o; make it his with chown" % (
+        raise codes.TryLater("uid %d cannot enter %s: it belongs to uid %d, mode %o; see chown, and chmod u+x" % (
             uid, name, found.st_uid, stat.S_IMODE(found.st_mode)))
 
 
