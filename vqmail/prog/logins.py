@@ -9,7 +9,8 @@ WRITES      1   a line for each address: what it is, its wrong passwords that co
                 it is locked out; for `who`, a user's name or an address, that one only
 
 Wrong passwords are counted as control/loginlimits says (doc/LOGINS.md).  Names cannot be listed: what is kept of them
-tells nothing to who does not know them.  A name is asked for as user@domain.
+tells nothing to who does not know them.  A virtual user is asked for as user@domain, whichever way the client spelled
+him, one of the system by his bare name.
 
 `clear` forgets what was counted for an address or a name, or everything, and ends the locks.
 

@@ -37,11 +37,11 @@ PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"    
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
-def split(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[bytes, bytes]":
-    """(user, domain), lower-cased, as the login `name` reads at first sight; domain is b"" if there is none."""
+def split(name: bytes) -> "tuple[bytes, bytes]":
+    """(user, domain), lower-cased, as the login `name` reads at first sight; domain is b"" if it has none."""
     for user, domain in _readings(name.lower()):
         return user, domain
-    return name.lower(), default_domain(address, env)
+    return name.lower(), b""
 
 
 def who(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[virtual.User, bytes, bytes] | None":
