@@ -7,7 +7,7 @@ import pytest
 
 from vqmail import vqhome
 from vqmail.logins import account, admission, guessing
-from vqmail.store import aliasdomain, hashes, loginaliases
+from vqmail.store import aliasdomain, hashes, loginaliases, virtualcompile
 
 HERE = account.Client(b"192.0.2.1", b"", b"", b"b.test", b"", account.SMTP, True)  # noqa: FBT003
 STORED = hashes.crypt(b"right", b"$6$rounds=1000$salt").decode()
@@ -19,6 +19,7 @@ def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
     monkeypatch.setattr(vqhome, "VQHOME", bytes(tmp_path))
     monkeypatch.setattr(guessing, "PATH", bytes(tmp_path / "guesses"))
     monkeypatch.setattr(loginaliases, "TEXT", bytes(tmp_path / "users/logins"))
+    monkeypatch.setattr(loginaliases, "CDB", bytes(tmp_path / "users/logins.cdb"))
     for each in ("control", "users", "virtual/a.test/etc", "virtual/b.test/etc"):
         (tmp_path / each).mkdir(parents=True)
     (tmp_path / "control/virtualroot").write_text(f"{tmp_path}/virtual\n")
@@ -30,6 +31,10 @@ def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
     (tmp_path / "virtual/a.test/etc/logins").write_text("oldbob:bob\n")
     (tmp_path / "users/logins").write_text("dom1bob:bob@a.test\n")
     (tmp_path / "virtual/alias.test").symlink_to("a.test")
+    for domain in (b"a.test", b"b.test"):
+        virtualcompile.compile_domain(domain)
+        loginaliases.compile_domain(domain)
+    loginaliases.compile_all()
     assert aliasdomain.real(b"alias.test") == b"a.test"
     return tmp_path
 
@@ -51,6 +56,14 @@ def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
 ])
 def test_guesses_count_for_the_user_however_he_is_spelled(name: bytes, counted: bytes) -> None:
     assert admission.named(name, HERE) == counted
+
+
+def test_text_that_its_owner_changed_is_not_read_for_that(site: pathlib.Path) -> None:
+    with (site / "virtual/a.test/etc/passwd").open("a") as text:
+        text.write("# a very long one, read by the process that serves all domains\n")
+    assert admission.named(b"bob@alias.test", HERE) == b"bob@a.test"
+    (site / "virtual/a.test/etc/users.cdb").unlink()
+    assert admission.named(b"bob@alias.test", HERE) == b"bob@alias.test"
 
 
 def test_right_password_that_waited_while_its_address_was_locked_out_is_refused() -> None:

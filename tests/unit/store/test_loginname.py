@@ -43,6 +43,14 @@ def test_name_is_split(name: bytes, user: bytes, domain: bytes) -> None:
     assert (user, domain) == loginname.split(name)
 
 
+def test_name_of_separators_is_not_looked_up_at_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: "list[bytes]" = []
+    monkeypatch.setattr(loginname, "_has_users", lambda domain: asked.append(domain))
+
+    assert loginname.whose(b"!" * 1500, b"") is None
+    assert len(asked) == 2 * 8 + 2                      # users, and old names; and the same of the default domain
+
+
 def test_bare_user_belongs_to_the_domain_of_the_address(control: pathlib.Path) -> None:
     (control / "popdomains").write_text("# ours\n127.0.0.2 domain1.test\n127.0.0.3\tDomain2.test\n::1 domain3.test\n")
     (control / "virtualdomains").write_text("other.test:other\n")
