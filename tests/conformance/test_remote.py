@@ -8,7 +8,8 @@ import typing
 
 import pytest
 import support
-from remote_world import CLOSE, SILENCE, TEXT, Authority, Server, World, free_port, wait_for
+from certificates import Authority
+from remote_world import CLOSE, SILENCE, TEXT, Server, World, free_port, wait_for
 
 IP = b"127.0.0.1"
 HELLO: "list[typing.Any]" = [b"220 mx ESMTP\r\n", "EHLO", b"250 mx\r\n"]
@@ -328,11 +329,11 @@ def test_hundreds_of_recipients_in_groups(world: World) -> None:
 # ---- TLS ----
 
 def secure(authority: Authority, name: str) -> "list[typing.Any]":
-    return [*OFFER_TLS, b"220 go\r\n", authority.context(name), *HELLO[1:]]
+    return [*OFFER_TLS, b"220 go\r\n", authority.server(name), *HELLO[1:]]
 
 
 def test_tls_is_used_where_it_is_offered(world: World, authority: Authority) -> None:
-    server = world.serve([*secure(authority, "DNS:other.test"), *TAKE])
+    server = world.serve([*secure(authority, "other.test"), *TAKE])
 
     assert world.send(b"x" * 200_000) == TAKEN
     world.close()
@@ -385,8 +386,8 @@ def test_mail_that_must_be_secured_waits_when_tls_is_broken(world: World, lie: "
 
 
 def test_a_host_in_tlshosts_that_proves_its_name(world: World, authority: Authority) -> None:
-    world.home.control("tlscafile", str(authority.file) + "\n")
-    server = world.serve([*secure(authority, "IP:127.0.0.1"), *TAKE])
+    world.home.control("tlscafile", str(authority.ca) + "\n")
+    server = world.serve([*secure(authority, "127.0.0.1"), *TAKE])
     world.home.control("tlshosts", "x.test\n")
 
     assert world.send() == TAKEN
@@ -395,12 +396,12 @@ def test_a_host_in_tlshosts_that_proves_its_name(world: World, authority: Author
 
 
 @pytest.mark.parametrize(("name", "believed", "why"), [
-    ("DNS:other.test", True, b"ip address mismatch, certificate is not valid for '127.0.0.1'"),
-    ("IP:127.0.0.1", False, b"unable to get local issuer certificate"),
+    ("other.test", True, b"ip address mismatch, certificate is not valid for '127.0.0.1'"),
+    ("127.0.0.1", False, b"unable to get local issuer certificate"),
 ])
 def test_a_host_in_tlshosts_that_does_not(world: World, authority: Authority, name: str, believed: bool, why: bytes) -> None:
     if believed:
-        world.home.control("tlscafile", str(authority.file) + "\n")
+        world.home.control("tlscafile", str(authority.ca) + "\n")
     server = world.serve([*secure(authority, name), *TAKE])
     world.home.control("tlshosts", "x.test\n")
 
@@ -424,7 +425,7 @@ def test_a_host_in_tlshosts_without_tls(world: World, script: "list[typing.Any]"
 def test_authorities_that_cannot_be_read_are_trouble(world: World, authority: Authority) -> None:
     world.home.control("tlscafile", "/nonexistent\n")
     world.home.control("tlshosts", "x.test\n")
-    server = world.serve([*secure(authority, "IP:127.0.0.1"), *TAKE])
+    server = world.serve([*secure(authority, "127.0.0.1"), *TAKE])
 
     assert world.send() == (b"Zcannot use the authorities in /nonexistent, which control/tlscafile names: "
                             b"No such file or directory (#4.3.0)\n\0")
@@ -433,20 +434,20 @@ def test_authorities_that_cannot_be_read_are_trouble(world: World, authority: Au
 
 
 def test_tls_older_than_1_2_is_none(world: World, authority: Authority) -> None:
-    old = authority.context("IP:127.0.0.1")
+    old = authority.server("127.0.0.1")
     old.set_ciphers("DEFAULT:@SECLEVEL=0")
     with pytest.warns(DeprecationWarning):
         old.minimum_version = ssl.TLSVersion.TLSv1
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     world.serve([*OFFER_TLS, b"220 go\r\n", old, *HELLO[1:], *TAKE])
     world.home.control("tlshosts", "x.test\n")
-    world.home.control("tlscafile", str(authority.file) + "\n")
+    world.home.control("tlscafile", str(authority.ca) + "\n")
 
     assert world.send().startswith(b"ZConnected to 127.0.0.1 but TLS failed: ")
 
 
 def test_tls_from_the_first_byte(world: World, authority: Authority) -> None:
-    server = world.serve([authority.context("DNS:other.test"), *HELLO, *TAKE, *TAKE])
+    server = world.serve([authority.server("other.test"), *HELLO, *TAKE, *TAKE])
 
     assert [TAKEN] * 2 == world.send_all((ONE, b"1\n"), (ONE, b"2\n"), smtps=True)
     world.close()
@@ -462,10 +463,10 @@ def test_tls_from_the_first_byte_or_not_at_all(world: World) -> None:
 
 
 def test_tls_from_the_first_byte_and_a_name_to_prove(world: World, authority: Authority) -> None:
-    world.home.control("tlscafile", str(authority.file) + "\n")
+    world.home.control("tlscafile", str(authority.ca) + "\n")
     world.home.control("tlshosts", "mx1.x.test\nmx2.x.test\n")
-    one, other = two(world, [[authority.context("DNS:mx2.x.test"), *HELLO, *TAKE]],
-                     [[authority.context("DNS:mx2.x.test"), *HELLO, *TAKE]])
+    one, other = two(world, [[authority.server("mx2.x.test"), *HELLO, *TAKE]],
+                     [[authority.server("mx2.x.test"), *HELLO, *TAKE]])
 
     assert [TAKEN_BY_2] == world.send_all((BOTH, b"x\n"), smtps=True)
     world.close()
@@ -493,7 +494,7 @@ def test_a_wrong_password_is_temporary(world: World) -> None:
 
 
 def test_a_login_in_tls(world: World, authority: Authority) -> None:
-    server = world.serve([*secure(authority, "DNS:x.test")[:-1], b"250-mx\r\n250 AUTH PLAIN\r\n", "AUTH PLAIN AGFubgB0ZWE=",
+    server = world.serve([*secure(authority, "x.test")[:-1], b"250-mx\r\n250 AUTH PLAIN\r\n", "AUTH PLAIN AGFubgB0ZWE=",
                           b"235 hello\r\n", *TAKE])
     world.home.control("smtproutes", f":127.0.0.1:{server.port}|ann|tea\n")
 
@@ -582,9 +583,9 @@ def test_what_a_host_said_is_reported_rather_than_that_another_is_down(world: Wo
 
 
 def test_the_next_host_when_one_cannot_prove_its_name(world: World, authority: Authority) -> None:
-    world.home.control("tlscafile", str(authority.file) + "\n")
+    world.home.control("tlscafile", str(authority.ca) + "\n")
     world.home.control("tlshosts", "x.test\n")
-    one, other = two(world, [[*secure(authority, "DNS:other.test"), *TAKE]], [[*secure(authority, "DNS:mx2.x.test"), *TAKE]])
+    one, other = two(world, [[*secure(authority, "other.test"), *TAKE]], [[*secure(authority, "mx2.x.test"), *TAKE]])
 
     assert [TAKEN_BY_2] == world.send_all((BOTH, b"x\n"))
     world.close()
@@ -593,7 +594,7 @@ def test_the_next_host_when_one_cannot_prove_its_name(world: World, authority: A
 
 def test_one_mx_that_is_in_tlshosts_must_prove_its_name_and_the_other_need_not(world: World, authority: Authority) -> None:
     world.home.control("tlshosts", "mx1.x.test\n")
-    two(world, [[*secure(authority, "DNS:other.test"), *TAKE]], [[*secure(authority, "DNS:other.test"), *TAKE]])
+    two(world, [[*secure(authority, "other.test"), *TAKE]], [[*secure(authority, "other.test"), *TAKE]])
 
     assert [TAKEN_BY_2] == world.send_all((BOTH, b"x\n"))
 
@@ -652,7 +653,7 @@ def test_three_messages_over_one_connection(world: World) -> None:
 
 
 def test_three_messages_over_one_tls_connection(world: World, authority: Authority) -> None:
-    server = world.serve([*secure(authority, "DNS:mx1.x.test"), *TAKE, *TAKE, *TAKE])
+    server = world.serve([*secure(authority, "mx1.x.test"), *TAKE, *TAKE, *TAKE])
 
     assert [TAKEN] * 3 == world.send_all((ONE, b"1\n"), (ONE, b"2\n"), (ONE, b"3\n"))
     world.close()
@@ -683,7 +684,7 @@ def test_a_kept_connection_that_is_good_for_nothing_is_replaced(world: World, en
 @pytest.mark.parametrize("tls", [False, True])
 def test_what_a_host_said_unasked_is_no_answer_to_the_next_message(world: World, authority: Authority, more: bytes, *,
                                                                    tls: bool) -> None:
-    begin = secure(authority, "DNS:mx1.x.test") if tls else HELLO
+    begin = secure(authority, "mx1.x.test") if tls else HELLO
     server = world.serve([*begin, *TAKE[:-1], TAKE[-1] + more], [*begin, *TAKE])
 
     assert [TAKEN] * 2 == world.send_all((ONE, b"1\n"), (ONE, b"2\n"))
