@@ -7,7 +7,7 @@ import pytest
 
 from vqmail import vqhome
 from vqmail.logins import account, admission, guessing
-from vqmail.store import aliasdomain, hashes, loginaliases, virtualcompile
+from vqmail.store import aliasdomain, hashes, journal, lastlogin, loginaliases, virtualcompile
 
 HERE = account.Client(b"192.0.2.1", b"", b"", b"b.test", b"", account.SMTP, True)  # noqa: FBT003
 STORED = hashes.crypt(b"right", b"$6$rounds=1000$salt").decode()
@@ -20,8 +20,12 @@ def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
     monkeypatch.setattr(guessing, "PATH", bytes(tmp_path / "guesses"))
     monkeypatch.setattr(loginaliases, "TEXT", bytes(tmp_path / "users/logins"))
     monkeypatch.setattr(loginaliases, "CDB", bytes(tmp_path / "users/logins.cdb"))
+    monkeypatch.setattr(lastlogin, "DIRECTORY", bytes(tmp_path / "users/lastlogin"))
+    monkeypatch.setattr(journal, "LOCK", bytes(tmp_path / "users/lock"))
+    monkeypatch.setattr(journal, "PATH", bytes(tmp_path / "users/journal"))
     for each in ("control", "users", "virtual/a.test/etc", "virtual/b.test/etc"):
         (tmp_path / each).mkdir(parents=True)
+    (tmp_path / "control/passwordscheme").write_text("keep\n")
     (tmp_path / "control/virtualroot").write_text(f"{tmp_path}/virtual\n")
     (tmp_path / "control/virtualdomains").write_text("a.test:a\nb.test:b\nalias.test:alias\n")
     uid = max(os.getuid(), 1000)
