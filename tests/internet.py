@@ -85,11 +85,13 @@ class Namespace:
             raise AssertionError(f"cannot enter the namespace of {self.name}")
         return made[0]
 
-    def connect(self, address: str, port: int) -> socket.socket:
-        """A connection from this host."""
+    def connect(self, address: str, port: int, source: str = "") -> socket.socket:
+        """A connection from this host, from one of its addresses."""
         sock = self.make_socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         sock.settimeout(60)
         try:
+            if source:
+                sock.bind((source, 0))
             sock.connect((address, port))
         except OSError:
             sock.close()
