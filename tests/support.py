@@ -58,5 +58,5 @@ class Home:
         uid, gid = single_ids()
         who = {"user": uid, "group": gid, "extra_groups": []} if os.geteuid() == 0 else {}
         return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            [self.bin(str(argv[0])), *argv[1:]], input=input, capture_output=True, timeout=60,
+            [self.bin(str(argv[0])), *argv[1:]], input=input, capture_output=True, timeout=120,
             env={"PATH": f"{self.path}/bin:/usr/bin:/bin"} | (env or {}), check=False, **who, **options)

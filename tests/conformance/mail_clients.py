@@ -192,7 +192,7 @@ set sleep_time=0
     if process.stdin:
         process.stdin.write(input)
         process.stdin.close()
-    said, deadline = b"", time.monotonic() + 30
+    said, deadline = b"", time.monotonic() + 100
     try:
         while time.monotonic() < deadline and not TROUBLE.search(said):
             if select.select([ours], [], [], 0.05)[0]:
@@ -208,7 +208,7 @@ set sleep_time=0
         if TROUBLE.search(said):
             process.kill()
         os.close(ours)
-        process.wait(30)
+        process.wait(60)
     return said, process.returncode
 
 

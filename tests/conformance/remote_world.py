@@ -125,7 +125,7 @@ class Server:
 
     @staticmethod
     def _serve(peer: Peer, script: "typing.Sequence[Step]") -> None:
-        peer.sock.settimeout(50)
+        peer.sock.settimeout(60)
         try:
             peer.run(script)
         except OSError:                         # the client has gone, or its TLS failed
@@ -224,7 +224,7 @@ def free_port(address: str = "127.0.0.1") -> int:
 
 def wait_for(port: int) -> None:
     """Return when something listens there."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 5).close()

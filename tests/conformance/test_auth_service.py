@@ -149,7 +149,7 @@ def test_killed_process_is_trouble_for_one_and_nothing_for_the_next(world: Syste
     holder = next(each for each in children(listening) if children(each))
     checker = children(holder)
     os.kill(holder, signal.SIGKILL)
-    out, _ = asking.communicate(timeout=30)
+    out, _ = asking.communicate(timeout=60)
     for each in checker:
         os.kill(each, signal.SIGKILL)
 
@@ -160,7 +160,7 @@ def test_killed_process_is_trouble_for_one_and_nothing_for_the_next(world: Syste
 def test_kill_of_the_listening_process_takes_the_service_down_to_be_started_again(world: System) -> None:
     os.kill(children(world.processes["auth"].pid)[0], signal.SIGKILL)
 
-    assert 111 == world.processes["auth"].wait(30)
+    assert 111 == world.processes["auth"].wait(60)
     world.stop("auth")
     world.start_auth()
     assert [[IN, BOB[0]]] == ask(world, BOB)
@@ -204,7 +204,7 @@ def test_passwords_are_in_no_environment_and_no_command_line(world: System) -> N
     said = {pid: (shown(pid, "cmdline"), shown(pid, "environ")) for pid in (server, *children(server))}
     limits = [shown(pid, "limits") for pid in said]
     stop.touch()
-    exchange.communicate(timeout=30)
+    exchange.communicate(timeout=60)
 
     # those that matter have not ended: the service, who listens, who compares, the checker
     assert 4 <= len([environ for _, environ in said.values() if b"PATH=" in environ])

@@ -115,7 +115,7 @@ push "<first-entry><save-message>{box}<enter><quit>"
 def test_curl_lists_and_deletes(world: module.System) -> None:
     def curl(path: str, *options: str) -> bytes:
         return subprocess.run(["curl", "-sS", *options, f"pop3://127.0.0.1:{world.port}/{path}", "-u", "ann!domain1.test:geheim"],
-                              capture_output=True, check=True, timeout=30).stdout
+                              capture_output=True, check=True, timeout=60).stdout
 
     assert curl("").splitlines() == [b"1 %d" % SIZE, b"2 %d" % SIZE, b"3 %d" % SIZE]
     assert curl("2").endswith(b"\r\n.dot\r\nlast 1\r\n")
@@ -136,7 +136,7 @@ def test_the_command_line_of_every_qmail_page(system: module.System) -> None:
     system.start("pop3", "/usr/bin/tcpserver", "-H", "-R", "-l", "0", "-u", "0", "-g", "0", "127.0.0.1", str(port),
                  "vq-popup", "virt.domain1.test", "vq-checkpassword", "vq-pop3d", "Maildir")
     module.wait_until(lambda: module._listening(port), "POP3")
-    client = poplib.POP3("127.0.0.1", port, timeout=20)
+    client = poplib.POP3("127.0.0.1", port, timeout=60)
 
     assert client.getwelcome() == b"+OK virt.domain1.test"
 
@@ -161,12 +161,12 @@ def test_a_domain_for_each_address(system: module.System) -> None:
     put(system, "domain2.test", "bob", 2)
     system.control("popdomains", "127.0.0.2 domain1.test\n127.0.0.3 domain2.test\n")
     for address, password, number in (("127.0.0.2", "one", 1), ("127.0.0.3", "two", 2)):
-        port = module.free_port(address)
+        port = module.free_port()
         system.start(address, "/usr/bin/tcpserver", "-H", "-R", "-l", "0", address, str(port),
                      "vq-popup", "h", "vq-checkpassword", "vq-pop3d", "Maildir")
 
         def fetch(port: int = port, address: str = address, password: str = password) -> bytes:
             return subprocess.run(["curl", "-s", f"pop3://{address}:{port}/1", "-u", f"bob:{password}"],
-                                  capture_output=True, check=False, timeout=30).stdout
+                                  capture_output=True, check=False, timeout=60).stdout
 
         assert module.wait_until(fetch, address).endswith(b"last %d\r\n" % number)

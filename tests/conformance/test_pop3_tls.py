@@ -58,7 +58,7 @@ def trust(world: module.System) -> ssl.SSLContext:
 
 
 def test_python_reads_after_stls(world: module.System) -> None:
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
 
     assert client.capa() == {
         "TOP": [], "UIDL": [], "STLS": [], "RESP-CODES": [], "AUTH-RESP-CODE": [], "PIPELINING": [], "UTF8": [],
@@ -91,7 +91,7 @@ def test_python_reads_after_stls(world: module.System) -> None:
 
 
 def test_python_apop_after_stls(world: module.System) -> None:
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     with pytest.raises(poplib.error_proto, match="not without TLS"):
         client.apop("ann@domain1.test", SECRET)
     client.stls(trust(world))
@@ -102,7 +102,7 @@ def test_python_apop_after_stls(world: module.System) -> None:
 
 def test_what_was_said_before_stls_is_forgotten(world: module.System) -> None:
     world.control("clearauth", "1\n")
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     client.user("ann@domain1.test")
     client.stls(trust(world))
     with pytest.raises(poplib.error_proto, match="USER first"):
@@ -111,7 +111,7 @@ def test_what_was_said_before_stls_is_forgotten(world: module.System) -> None:
 
 @pytest.mark.parametrize("behind", [b"USER ann@domain1.test\r\n", b"QUIT\r\n", b"x"])
 def test_what_is_sent_behind_stls_in_clear_is_never_a_command(world: module.System, behind: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", world.port), 20) as raw:
+    with socket.create_connection(("127.0.0.1", world.port), 60) as raw:
         raw.recv(1000)
         raw.sendall(b"STLS\r\n" + behind)
 
@@ -125,7 +125,7 @@ def test_what_is_sent_behind_stls_in_clear_is_never_a_command(world: module.Syst
 
 def test_no_service_is_no_end_of_the_session(world: module.System) -> None:
     world.stop("tls")
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     with pytest.raises(poplib.error_proto, match="SYS/TEMP"):
         client._shortcmd("STLS")
 
@@ -136,7 +136,7 @@ def test_curl(world: module.System) -> None:
     def curl(path: str, *options: str) -> bytes:
         return subprocess.run(["curl", "-sS", "--ssl-reqd", "--cacert", world.ca, *options, "--resolve",
                                f"{NAME}:{world.port}:127.0.0.1", f"pop3://{NAME}:{world.port}/{path}", "-u",
-                               f"ann@domain1.test:{SECRET}"], capture_output=True, check=True, timeout=30).stdout
+                               f"ann@domain1.test:{SECRET}"], capture_output=True, check=True, timeout=60).stdout
 
     for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5", "+APOP"):
         assert curl("2", "--login-options", f"AUTH={mechanism}").endswith(b"\r\n.dot\r\nlast 1\r\n")
@@ -150,7 +150,7 @@ def test_openssl(world: module.System) -> None:
                                "-CAfile", world.ca, "-verify_return_error", "-servername", NAME],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     # letters in lower case: s_client takes Q and R for itself
-    said, _ = client.communicate(b"user ann@domain1.test\npass " + SECRET.encode() + b"\nstat\nretr 1\nquit\n", timeout=30)
+    said, _ = client.communicate(b"user ann@domain1.test\npass " + SECRET.encode() + b"\nstat\nretr 1\nquit\n", timeout=60)
 
     assert said.split(b"\r\n", 1)[1].startswith(b"+OK \r\n+OK 3 ") or b"\n+OK 3 " in said
     assert b"\r\nlast 0\r\n.\r\n+OK see you\r\n" in said
@@ -221,7 +221,7 @@ def test_getmail_and_python_over_tls_from_the_first_byte(world: module.System, t
     warm = "vq-tcpserver" in str(world.processes["pop3"].args)
     port = world.serve("pop3s", warm, [], [world.bin("vq-tls"), world.bin("vq-popup"), "host.test",
                                            world.bin("vq-checkpassword"), world.bin("vq-pop3d"), "Maildir"])
-    client = poplib.POP3_SSL("127.0.0.1", port, timeout=20, context=trust(world))
+    client = poplib.POP3_SSL("127.0.0.1", port, timeout=60, context=trust(world))
 
     assert "STLS" not in client.capa()
     assert client.capa()["SASL"] == ["PLAIN", "LOGIN", "CRAM-MD5"]
@@ -251,7 +251,7 @@ def test_programs_behind_the_login_know_that_it_was_secured(world: module.System
     checker.chmod(0o755)
     port = world.serve("told", "vq-tcpserver" in str(world.processes["pop3"].args), [],
                        [world.bin("vq-popup"), "host.test", str(checker)])
-    with socket.create_connection(("127.0.0.1", port), 20) as raw:
+    with socket.create_connection(("127.0.0.1", port), 60) as raw:
         raw.recv(1000)
         raw.sendall(b"STLS\r\n")
         raw.recv(1000)
@@ -269,7 +269,7 @@ def test_programs_behind_the_login_know_that_it_was_secured(world: module.System
 def test_a_big_message_over_tls(world: module.System) -> None:
     path = world.virtual / "domain1.test/home/ann/Maildir/new/1700000000.x"
     path.write_bytes(b"Subject: big\n\n" + b"x" * 70 + b"\n" + b"line of a big message\n" * 500_000)
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     client.stls(trust(world))
     client.user("ann@domain1.test")
     client.pass_(SECRET)

@@ -32,7 +32,7 @@ class World:
         """Ask about a password of `name`."""
         client = account.Client(ip, b"", b"", b"", b"", account.SMTP, secured=True)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.connect(os.fspath(self.path))
         packet = authentication.packed(authentication.Question(authentication.CHECK, name, b"x", b"", client))
         if kind == authentication.SCRAM:

@@ -27,7 +27,7 @@ class World:
 
     def call(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.connect(os.fspath(self.path))
         return sock
 
