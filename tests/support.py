@@ -6,6 +6,9 @@ import subprocess
 
 from vqmail.setup import install
 
+# The sender in a From_ line of maildir2mbox when the message has no Return-Path: qmail's maildir2mbox writes these three
+# letters, and ours writes what qmail's does, for whoever looks for them in an old mbox.
+NO_SENDER = b"XXX"
 SINGLE = (45001, 45001)         # who owns an installation under a single user when the tests run as root
 
 
