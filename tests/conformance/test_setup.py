@@ -139,6 +139,11 @@ def test_setup_mends_what_the_check_complains_of(copy: pathlib.Path) -> None:
                                          "qmaill:nofiles; chown qmaill:nofiles {0}/service/send/log/main"),
     ("rm service/smtpd/env/PORT", "{0}/service/smtpd/env/PORT is missing; make setup writes it"),
     ("rm control/me", "{0}/control/me is missing; echo the name of this host into it"),
+    ("echo pam vq-none > control/loginsources",
+     "{0}/control/loginsources: /etc/pam.d/vq-none is missing, so whoever is looked for there cannot log in for now; "
+     "make it, or take the line `pam vq-none` out"),
+    ("echo 192.0.2.2 domian1.test > control/popdomains",
+     "{0}/control/popdomains: domian1.test: there is no such domain with users, so nobody gets in there without his domain"),
     ("rm users/cdb", "{0}/users/cdb is missing; run {0}/bin/vq-newu"),
 ])
 def test_the_check_names_what_is_wrong_and_what_mends_it(fresh: pathlib.Path, tmp_path: pathlib.Path, spoil: str,

@@ -271,6 +271,29 @@ def test_showctl_says_where_it_is_and_shows_every_control_file(home: Home) -> No
     assert "Problem" not in "".join(said.values())
 
 
+def test_showctl_names_the_domains_and_sources_of_logins_that_there_are_not(home: Home) -> None:
+    home.control("virtualroot", f"{home.path}/virtual\n")
+    (home.path / "virtual/domain1.test/etc").mkdir(parents=True)
+    (home.path / "virtual/domain1.test/etc/passwd").touch()
+    home.control("popdomains", "192.0.2.2 domain1.test\n192.0.2.3 domian1.test\n")
+    home.control("loginsources", "virtual\nshared pam vq-none\ncheckpassword /nonexistent/check word\n")
+    said = paragraphs(home)
+
+    assert said["popdomains"].endswith(
+        "\nProblem: domian1.test: there is no such domain with users, so nobody gets in there without his domain.")
+    assert said["loginsources"] == (
+        "loginsources:\nAsked about a login, in turn: virtual.\nAsked about a login, in turn: shared pam vq-none.\n"
+        "Asked about a login, in turn: checkpassword /nonexistent/check word.\n"
+        "Problem: /etc/pam.d/vq-none is missing, so whoever is looked for there cannot log in for now; make it, or take the "
+        "line `shared pam vq-none` out.\n"
+        "Problem: /nonexistent/check is missing, so whoever is looked for there cannot log in for now; make it, or take the "
+        "line `checkpassword /nonexistent/check word` out.")
+    home.control("loginsources", "# nobody\n")
+    assert paragraphs(home)["loginsources"] == (
+        "loginsources: Nobody is asked about a login.\n"
+        "Problem: names no source, so nobody can log in; write `virtual`, or remove it.")
+
+
 def test_showctl_shows_one_file_if_it_is_named(home: Home) -> None:
     home.control("databytes", "5000\n")
     expected = b"databytes: A message from outside may have 5000 bytes.\n"

@@ -99,7 +99,7 @@ def default_domain(address: bytes, env: "Env | None" = None) -> bytes:
     if domain:
         return domain
     local_host = env.get(b"TCPLOCALHOST", b"").lower()
-    if local_host and _has_users(local_host):
+    if local_host and has_users(local_host):
         return local_host
     domains = rewrite.Rules().domains()
     return domains[0] if len(domains) == 1 else b""
@@ -113,14 +113,14 @@ def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
 
 
 def _found(user: bytes, domain: bytes, *, as_compiled: bool = False) -> "tuple[virtual.User, bytes] | None":
-    if not _has_users(domain):
+    if not has_users(domain):
         return None
     domain = aliasdomain.real(domain)
     found = virtual.find(domain, user, as_compiled=as_compiled)
     return None if found is None else (found, domain)
 
 
-def _has_users(domain: bytes) -> bool:
+def has_users(domain: bytes) -> bool:
     """Whether it is a domain with users, or another name of one."""
     if not domain or not virtual.usable_domain(domain):
         return False
@@ -171,7 +171,7 @@ def _domain_in(server_name: bytes) -> bytes:
     labels = server_name.split(b".")[-LABELS:]
     while labels:
         domain = b".".join(labels)
-        if _has_users(domain):
+        if has_users(domain):
             return domain
         labels = labels[1:]
     return b""
