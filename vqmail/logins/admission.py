@@ -118,7 +118,7 @@ def ask(name: bytes, secret: bytes, challenge: bytes, client: Client, stage: "in
     if not hashed:
         passwords.verify(secret, None, challenge)
     _wrong(name, secret, client)
-    return Verdict(WRONG, None, why)
+    return Verdict(WRONG, None, why if why != UNKNOWN else _unknown(name, client))
 
 
 def find(name: bytes, client: Client) -> "account.Account | None":
@@ -174,6 +174,18 @@ def proved(name: bytes, message: bytes, right: bool, found: "Found | None", clie
     _wrong(name, message, client)
     why = UNKNOWN if found is None else found.why or _why(found, storedpassword.SCRAM, b"SCRAM-SHA-256")
     return Verdict(WRONG, None, why)
+
+
+def _unknown(name: bytes, client: Client) -> bytes:
+    """What the log says of a name that nobody knows: of a bare one, whom it was taken for."""
+    try:
+        if b"@" in name or loginname.split(name)[1]:
+            return UNKNOWN
+        domain = loginname.default_domain(client.local_ip, client.env())
+    except codes.TryLater:                      # of a file that is not for this source
+        return UNKNOWN
+    return UNKNOWN + (b" %s@%s" % (name.lower(), domain) if domain else
+                      b"; no domain was named, and none belongs to the address or the TLS name (control/popdomains)")
 
 
 def _virtual(name: bytes, secret: bytes, challenge: bytes, client: Client) -> "account.Account | bytes":

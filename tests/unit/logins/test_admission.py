@@ -94,3 +94,15 @@ def test_right_password_of_somebody_known_there_is_right_whatever_comes_at_the_s
 @pytest.mark.parametrize("name", [b"bob@a.test ", b" bob@a.test", b"bob ", b"\tbob"])
 def test_name_with_a_blank_at_its_end_is_nobodys(name: bytes) -> None:
     assert admission.check(name, b"right", b"", HERE).code == admission.WRONG
+
+
+@pytest.mark.parametrize(("name", "asked", "why"), [
+    (b"Eve", b"b.test", b"unknown user eve@b.test"),
+    (b"eve", b"", b"unknown user; no domain was named, and none belongs to the address or the TLS name (control/popdomains)"),
+    (b"eve@a.test", b"", b"unknown user"),
+    (b"eve%a.test", b"", b"unknown user"),
+])
+def test_the_log_says_whom_a_bare_name_was_taken_for(name: bytes, asked: bytes, why: bytes) -> None:
+    client = account.Client(b"192.0.2.1", b"", b"", asked, b"", account.SMTP, True)  # noqa: FBT003
+
+    assert admission.ask(name, b"guess", b"", client).why == why
