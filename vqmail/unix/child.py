@@ -80,8 +80,8 @@ def run(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", seconds:
 
 
 def wait_within(pid: int, seconds: float) -> int:
-    """The exit code of child `pid`, or minus the signal that killed it.  When it takes longer than `seconds`, or as long
-    as its alarm, it is killed, and all of its session.  For children of start() with `seconds`."""
+    """The exit code of child `pid`, or minus the signal that killed it.  When it takes longer than `seconds`, or its
+    alarm says so, it is killed, and all of its session.  For children of start() with `seconds`."""
     number = calls.pidfd_open(pid)
     try:
         timed.wait_for_input(number, seconds)
