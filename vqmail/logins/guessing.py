@@ -15,6 +15,7 @@ same wrong password again counts once: that is a program with an old one.
 run/auth/guesses is all of it (guesstable).  Where the file cannot be used a line in the log says so, and logins go on.
 """
 
+import errno
 import time
 
 from vqmail import codes, vqhome
@@ -207,6 +208,6 @@ def shown(place: bytes) -> bytes:
 
 
 def _cannot(error: OSError) -> Gate:
-    log.line(b"guessing", "cannot count wrong passwords: %s: %s; run make check-setup" % (
-        PATH.decode("utf-8", "replace"), error.strerror or error))
+    remedy = "" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "; run make check-setup"
+    log.line(b"guessing", "cannot count wrong passwords: %s%s" % (log.reason(error, PATH), remedy))
     return OPEN

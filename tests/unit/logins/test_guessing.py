@@ -1,5 +1,6 @@
 """Counting wrong passwords: who waits, who is locked out, who is not."""
 
+import errno
 import os
 import pathlib
 import typing
@@ -232,6 +233,18 @@ def test_without_the_directory_logins_go_on(world: World, monkeypatch: pytest.Mo
 
     assert guessing.Gate(0, 0) == guessing.gate(BOB, HERE)
     assert "guessing: cannot count wrong passwords: /nonexistent/guesses: No such file or directory" in capfd.readouterr().err
+
+
+def test_on_a_full_disk_logins_go_on_and_the_log_names_the_file(world: World, monkeypatch: pytest.MonkeyPatch,
+                                                                capfd: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(guesstable.calls, "pwrite", full)
+    world.guess(1)
+
+    assert f"guessing: cannot count wrong passwords: {os.fsdecode(guessing.PATH)}: No space left on device\n" == \
+        capfd.readouterr().err
 
 
 def test_client_without_an_address_waits_by_his_name_only(world: World) -> None:
