@@ -146,6 +146,13 @@ def test_full_bucket_keeps_whoever_is_locked_out(world: World, monkeypatch: pyte
     assert 850 == guessing.gate(b"ann@example.test", HERE).locked
 
 
+def test_file_has_all_of_its_room_from_the_beginning(world: World) -> None:
+    world.guess(1)
+    found = os.stat(guessing.PATH)
+
+    assert found.st_blocks * 512 >= found.st_size       # or a full disk would make holes in the counts
+
+
 def test_names_are_not_in_the_file(world: World) -> None:
     world.guess(3, b"hunter2hunter2")
     guessing.right(BOB, HERE)
