@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import typing
 
 import pytest
@@ -196,6 +197,32 @@ def test_so_much_in_an_hour_and_no_more(site: module.System, port: int) -> None:
     assert said == "452 4.7.1 sorry, too many: 3 messages for bob@a.test is the limit of an hour; try again later (#4.7.1)"
     assert "too many: 5 recipients for bob@a.test" in site.log()
     assert "too many: 3 messages for bob@a.test" in site.log()
+
+
+def test_however_he_is_spelled_over_many_connections_it_is_one_count(site: module.System, port: int) -> None:
+    site.control("submissionlimits", "5 0\n")
+    assert site.run("vq-domain", "alias", "alias.test", A).returncode == 0
+    spelled = ["bob@a.test", "BOB@A.test", "bob%a.test", "bob!alias.test", "bob:a.test", "bob@alias.test"] * 2
+    codes = []
+
+    def send(user: str) -> None:
+        with Client(site, port, user) as client:
+            try:
+                client.sendmail("bob@a.test", ["alice"], MESSAGE)
+                codes.append(250)
+            except smtplib.SMTPResponseException as error:
+                codes.append(error.smtp_code)
+
+    try:
+        clients = [threading.Thread(target=send, args=(each,)) for each in spelled]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join()
+    finally:
+        assert site.run("vq-domain", "unalias", "alias.test").returncode == 0
+
+    assert sorted(codes) == [250] * 5 + [452] * 7
 
 
 def test_who_is_suspended_sends_nothing_not_even_in_a_session_that_is_open(site: module.System, port: int) -> None:
