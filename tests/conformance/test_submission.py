@@ -239,6 +239,20 @@ def test_who_is_suspended_sends_nothing_not_even_in_a_session_that_is_open(site:
         assert client.said("MAIL FROM:<ann@a.test>")[:3] == "250"
 
 
+def test_who_is_deleted_sends_nothing_in_a_session_that_is_open(site: module.System, port: int) -> None:
+    with Client(site, port, "ann@a.test", "hidden") as used, Client(site, port, "ann@a.test", "hidden") as unused:
+        assert used.said("MAIL FROM:<ann@a.test>")[:3] == "250"
+        assert used.said("RSET")[:3] == "250"
+        assert site.run("vq-user", "delete", "ann@a.test").returncode == 0
+        try:
+            said = [each.said("MAIL FROM:<ann@a.test>")[:9] for each in (used, unused)]
+        finally:
+            assert site.run("vq-user", "restore", "ann@a.test").returncode == 0
+        again = used.said("MAIL FROM:<ann@a.test>")[:3]
+
+    assert (said, again) == (["550 5.7.1"] * 2, "250")
+
+
 @pytest.mark.parametrize(("name", "sender", "said"), [
     ("FORCEAUTHMAILFROM", "bob-x@a.test", "503 5.7.1 sorry, here you must send as bob@a.test, as whom you logged in (#5.7.1)"),
     ("FORCEAUTHMAILFROM", "", "550 5.7.1 sorry, no message without a sender here; send as bob@a.test (#5.7.1)"),
