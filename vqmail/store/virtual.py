@@ -155,13 +155,14 @@ class Table:
         return self._options
 
 
-def find(domain: bytes, name: bytes, above: "bytes | None" = None) -> "User | None":
-    """The user `name` of `domain`, or None.  Stale, or TryLater on trouble."""
+def find(domain: bytes, name: bytes, above: "bytes | None" = None, *, as_compiled: bool = False) -> "User | None":
+    """The user `name` of `domain`, or None.  `as_compiled` is of what was compiled last, however old; cheap, whatever
+    its owner makes of the text.  Stale, or TryLater on trouble."""
     directory = domain_directory(domain, above)
     if not passwd.usable(name):
         return None
-    with Table(domain, above=directory[:-len(domain) - 1]) as table:
-        return table.user(name)
+    with Table(domain, as_compiled=as_compiled, above=directory[:-len(domain) - 1]) as table:
+        return table.user(name) if table._reader is not None or not as_compiled else None  # noqa: SLF001
 
 
 def settings(domain: bytes) -> domainsettings.Settings:
