@@ -33,7 +33,7 @@ class Workers:
 
     def wait(self, count: int) -> None:
         while len(self.answers) < count:
-            assert self.loop.turn(20), "no answer"
+            assert self.loop.turn(60), "no answer"
 
 
 @pytest.fixture
