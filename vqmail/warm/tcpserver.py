@@ -11,7 +11,9 @@ who is at its ends, rules made by tcprules allow, deny and set variables, and wi
 `status`, `pid`, `ok`, `deny` and `end` in the log, written as tcpserver writes them.
 
 If program is vq-smtpd, vq-qmtpd, vq-qmqpd or vq-popup of this home it is not executed: worker processes have it loaded
-and take one connection after the other.  Any other program is executed for each connection.
+and take one connection after the other.  Any other program is executed for each connection.  When vq-popup
+lets somebody in, the session goes on in a process of his uid, which is kept for a minute for his next one;
+-c holds for these processes, too.
 
 host is 0 for every IPv4 address, :: for every IPv6 address, an address of either kind, or a name, whose
 first address is taken, an IPv4 one if there is one.  port is a number or a name; 0 takes a free one.
