@@ -179,7 +179,7 @@ def test_people_log_in_as_the_readme_says(tmp_path: pathlib.Path) -> None:
     swaks = next(text for line, text in said.items() if line.startswith("swaks"))
     assert re.search(r"^<~  250 2\.0\.0 ok ", swaks, re.MULTILINE), swaks
     assert "login of <bob> as bob@domain1.com" in running.log("pop3s")
-    assert f"Clients get the certificate in {home}/control/servercert.pem" in said["bin/vq-showctl | grep -A 1 servercert"]
+    assert "servercert.pem: loaded" in said["tail -n 2 service/tls/log/main/current"]
     assert [line for line in check.stdout.split("\n") if f"{home}/control" in line or f"{home}/service" in line] == []
     for name in ("servercert.pem", "servercerts", "popdomains", "hostnames", "senders", "submissionlimits", "loginsources",
                  "opensmtp"):
