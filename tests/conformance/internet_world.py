@@ -114,7 +114,7 @@ class World:
         host = internet.Vqmail(path, namespace, domain, USERS)
         self.vqmail.append(host)
         host.control("timeoutconnect", "2\n")
-        host.control("timeoutremote", "20\n")
+        host.control("timeoutremote", "60\n")
         host.start_all()
         return host
 

@@ -10,6 +10,7 @@ import typing
 import smtp_world
 import pytest
 import support
+from system import free_port  # noqa: F401  for those who import from here
 
 SERVERS = ["tcpserver", "vq-tcpserver"]
 
@@ -152,12 +153,6 @@ def answering(answer: bytes) -> "typing.Callable[[socket.socket], bytes]":
         sock.sendall(answer)
         return heard
     return script
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 # ---- fixtures: who needs them imports them ----

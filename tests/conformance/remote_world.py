@@ -11,6 +11,7 @@ import time
 import typing
 
 import support
+from system import free_port
 
 from vqmail.setup import install
 
@@ -105,7 +106,7 @@ class Server:
     def __init__(self, *scripts: "typing.Sequence[Step]", address: str = "127.0.0.1", port: int = 0) -> None:
         self.peers: list[Peer] = []
         self._scripts = scripts
-        self._listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+        self._listener = socket.create_server((address, port or free_port()), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -155,8 +156,8 @@ class World:
         self.servers: list[Server] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         home.control("me", "host.test\n")
-        home.control("timeoutremote", "20\n")
-        home.control("timeoutconnect", "20\n")
+        home.control("timeoutremote", "60\n")
+        home.control("timeoutconnect", "60\n")
 
     def serve(self, *scripts: "typing.Sequence[Step]", address: str = "127.0.0.1", port: int = 0) -> Server:
         """A server that all mail goes to."""
@@ -200,7 +201,7 @@ class World:
             made.append({"targets": targets, "message": str(path), "sender": "ann@a.test", "recipients": ["bob@x.test"]})
         uid, gid = support.single_ids()
         done = subprocess.run([install.interpreter(), "-IS", "-c", WARM, str(self.home.path / "lib")],
-                              input=json.dumps({"idle": idle, "uses": uses, "smtps": smtps, "jobs": made}).encode(), capture_output=True, timeout=100, check=False, user=uid, group=gid, extra_groups=[])
+                              input=json.dumps({"idle": idle, "uses": uses, "smtps": smtps, "jobs": made}).encode(), capture_output=True, timeout=300, check=False, user=uid, group=gid, extra_groups=[])
         assert (done.returncode, done.stderr) == (0, b"")
         return [json.loads(each).encode("latin-1") for each in done.stdout.splitlines()]
 
@@ -214,12 +215,6 @@ class World:
             process.wait()
             if process.stdout:
                 process.stdout.close()
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that nobody listens on."""
-    with socket.create_server((address, 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def wait_for(port: int) -> None:

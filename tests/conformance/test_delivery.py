@@ -110,7 +110,8 @@ def test_programs_run_as_design_says(two: module.System) -> None:
     for name, user in expected.items():
         entry = pwd.getpwnam(user)
         gid = entry.pw_gid
-        pid, = _pids(str(two.home / "bin" / name), two)
+        # between fork and exec a child is called as its parent is
+        pid, = module.wait_until(lambda name=name: _pids(str(two.home / "bin" / name), two), name)
         text = pathlib.Path(f"/proc/{pid}/status").read_text()
         status = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 

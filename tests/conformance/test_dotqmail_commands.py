@@ -403,10 +403,11 @@ def test_lines_of_a_domains_owner_with_everything_running(system: "module.System
         assert lines[:2] == [b"Return-Path: <list-owner@domain1.test>", b"Delivered-To: bob@%s" % domain]
         assert b"Delivered-To: domain1.test-list@domain1.test" in lines
         assert path.read_bytes().endswith(b"\n" + text)
-    assert re.search(r"delivery \d+: success: forward:_qp_\d+/did_0\+0\+2/\n", system.log())
+    module.wait_until(lambda: re.search(r"delivery \d+: success: forward:_qp_\d+/did_0\+0\+2/\n", system.log()), "its report")
 
     assert system.inject("bob@domain2.test", ["list@domain1.test"], text.replace(b"hi", b"stop")) == 0
     both = system.wait_for_mail("domain2.test", "bob", 2)
     assert [b"This list is closed. (#5.7.1)" in each.read_bytes() for each in both].count(True) == 1
-    assert re.search(r"delivery \d+: success: condredirect:_qp_\d+/did_0\+0\+1/\n", system.log())
+    module.wait_until(lambda: re.search(r"delivery \d+: success: condredirect:_qp_\d+/did_0\+0\+1/\n", system.log()),
+                      "the report of the other one")
     assert re.search(r"delivery \d+: failure: This_list_is_closed\._\(#5\.7\.1\)/\n", system.log())

@@ -6,6 +6,7 @@ The expected results are written by hand from qmail's interface.
 import os
 import pathlib
 import re
+import select
 import struct
 import subprocess
 import termios
@@ -106,6 +107,9 @@ def test_datemail_sends_with_one_date(joe: User) -> None:
 
 # ---- qbiff ----
 
+MARK = b"[end]"
+
+
 class Login:
     """A terminal of a user, whose logins stand in a utmp of their own."""
 
@@ -124,11 +128,13 @@ class Login:
                            b"", 0, 0, 1, 2, 3, b"")
 
     def shown(self) -> bytes:
-        """What has been written to it."""
-        try:
-            return os.read(self.master, 65536)
-        except BlockingIOError:
-            return b""
+        """What has been written to it, up to a mark that we write behind it: the kernel may take its time."""
+        os.write(self.slave, MARK)
+        said = b""
+        while not said.endswith(MARK):
+            select.select([self.master], [], [], 60)
+            said += os.read(self.master, 65536)
+        return said.removesuffix(MARK)
 
     def close(self) -> None:
         os.close(self.master)

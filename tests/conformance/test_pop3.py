@@ -195,12 +195,12 @@ def test_nonsense_is_refused_and_the_session_goes_on(world: module.System, line:
 
 def test_an_endless_line_ends_the_session(world: module.System) -> None:
     with socket.create_connection(("127.0.0.1", world.port), 60) as client:
-        client.sendall(b"USER " + b"x" * 100_000 + b"\r\n")
         said = b""
         try:
+            client.sendall(b"USER " + b"x" * 100_000 + b"\r\n")
             while data := client.recv(65536):
                 said += data
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):
             pass
 
     assert said.count(b"-ERR") <= 1

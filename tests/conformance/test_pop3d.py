@@ -231,10 +231,10 @@ def test_message_that_cannot_be_read_is_refused_and_the_session_goes_on(world: p
     session.ask(b"DELE 2")
 
     assert b"-ERR [SYS/TEMP] some deleted messages could not be removed\r\n" == session.ask(b"QUIT")
+    session.code()
     assert "message 1: Permission denied\n" in world.log()
     assert "1 messages could not be removed: Is a directory\n" in world.log()
 
-    session.code()
     (maildir(world) / "cur/2.x").rmdir()
 
 

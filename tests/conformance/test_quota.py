@@ -121,7 +121,7 @@ def test_a_full_mailbox_is_refused_at_the_door_and_not_when_there_is_room_again(
     os.utime(site.maildir("bob") / "maildirsize", (0, time.time() - 1000))
     assert site.send("bob@domain1.test", 100_000, warm)[0] == 250
     module.wait_until(lambda: site.really("bob")[1] == 2, "the delivery")
-    assert site.size("bob")[1:] == site.really("bob")
+    module.wait_until(lambda: site.size("bob")[1:] == site.really("bob"), "the right numbers")
     for each in (site.maildir("bob") / "new").iterdir():
         each.unlink()
 
@@ -311,8 +311,8 @@ def test_pop3_makes_room(site: Site) -> None:
     got = subprocess.run(["/usr/bin/curl", "-sS", "-u", "pop@domain1.test:x", "-X", "DELE 1", "-I", url], check=False,
                          capture_output=True, timeout=60)
     assert got.returncode == 0, got.stderr
-    assert site.really("pop")[1] == 1
-    assert site.size("pop")[1:] == site.really("pop")
+    module.wait_until(lambda: site.really("pop")[1] == 1, "the deletion")
+    module.wait_until(lambda: site.size("pop")[1:] == site.really("pop"), "the right numbers")
     assert site.send("pop@domain1.test", 500)[0] == 250
     module.wait_until(lambda: site.really("pop")[1] >= 2, "the delivery")
 
@@ -452,7 +452,7 @@ def test_dovecot_agrees(site: Site, dovecot: "tuple[int, int]") -> None:
     pop.pass_("x")
     pop.dele(1)
     pop.quit()
-    assert site.size("dove")[2] == 3
+    module.wait_until(lambda: site.size("dove")[2] == 3, "Dovecot's deletion")
     _recount_changes_nothing(site, "dove")
 
     client.create("Trash")

@@ -55,7 +55,7 @@ class Network:
         resolv.write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:2\n")
         holder = self.system.start("namespace", "unshare", "-n", "-m", "sh", "-c", PRIVATE, env={"RESOLV": str(resolv)})
         self.enter = ["nsenter", "-t", str(holder.pid), "-n", "-m"]
-        module.wait_until(lambda: b"sleep" in pathlib.Path(f"/proc/{holder.pid}/cmdline").read_bytes(), "the namespace")
+        module.wait_until(lambda: pathlib.Path(f"/proc/{holder.pid}/cmdline").read_bytes() == b"sleep\0001000\0", "the namespace")
         self._start_dns(path / "nsd")
 
     def _start_dns(self, path: pathlib.Path) -> None:

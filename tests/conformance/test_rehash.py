@@ -39,7 +39,7 @@ def test_a_weak_hash_is_made_anew_after_a_right_password_only(world: pop_world.W
     wait_until(lambda: not (world.home.path / "users/journal").exists(), "the end of it")
     assert (login(world, b"carl", b"geheim"), login(world, b"carl", b"gehein")) == (0, 1)
     assert passwords.verify(b"geheim", stored(world, "carl").encode(), b"")
-    assert "<carl@example.test> logged in; the password is hashed anew" in world.log()
+    wait_until(lambda: "<carl@example.test> logged in; the password is hashed anew" in world.log(), "the line in the log")
     assert "geheim" not in world.log()
 
 

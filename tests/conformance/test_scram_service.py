@@ -64,7 +64,7 @@ def home(request: pytest.FixtureRequest, tmp_path: pathlib.Path,
 
 
 def wait(exchange: authentication.Exchange, descriptor: int) -> authentication.Answer:
-    assert [descriptor] == select.select([descriptor], [], [], 30)[0]
+    assert [descriptor] == select.select([descriptor], [], [], 60)[0]
     return exchange.answer()
 
 

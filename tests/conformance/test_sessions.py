@@ -44,8 +44,7 @@ class Talk:
 
 def crew(world: module.System) -> "list[int]":
     """The processes that hold sessions."""
-    parent = world.processes["smtp"].pid
-    return [int(each) for each in pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    return module.children(world.processes["smtp"].pid)
 
 
 def test_a_hundred_sessions_at_once_need_two_processes(world: module.System) -> None:
@@ -180,7 +179,7 @@ def test_silence_is_answered_with_451_and_the_end(world: module.System) -> None:
 
     assert client.file.readline().startswith(b"451 ")
     assert client.file.readline() == b""
-    assert "end timeout messages 0" in world.log()
+    module.wait_until(lambda: "end timeout messages 0" in world.log(), "the line in the log")
 
 
 def test_rules_may_set_qmailqueue_and_that_session_gets_a_process(system: module.System, tmp_path: pathlib.Path) -> None:
@@ -215,5 +214,5 @@ def test_the_log_joins_connection_message_and_delivery(world: module.System) -> 
     log = world.log()
     number, qp = re.search(r"vq-smtpd: pid (\d+) from 127.0.0.1 accepted message qp (\d+) bytes", log).groups()
     assert re.search(rf"tcpserver: ok {number} ", log)
-    assert re.search(rf"tcpserver: end {number} status 0\n", log)
+    module.wait_until(lambda: re.search(rf"tcpserver: end {number} status 0\n", world.log()), "the end of the connection")
     assert re.search(rf"info msg (\d+): bytes \d+ from <a@far.test> qp {qp} uid", log)

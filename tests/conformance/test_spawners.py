@@ -1,6 +1,7 @@
 """vq-lspawn, vq-clean and vq-start spoken to as qmail-send and qmail-start's users do (QMAIL 5 and 22)."""
 
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -48,15 +49,22 @@ def test_lspawn_answers_as_qmails(home: support.Home, message: bytes, slot: int,
     assert said == b"\x78" + b"%c%s\0" % (slot, answer)
 
 
-def test_lspawn_delivers_and_answers_in_any_order(home: support.Home, message: bytes) -> None:
+def test_lspawn_delivers_and_answers_in_any_order(home: support.Home, message: bytes, tmp_path: pathlib.Path) -> None:
     uid, gid = support.single_ids()
+    go = tmp_path / "go"
     home.write("users/assign", f"=joe:joe:{uid}:{gid}:{home.path}/alias:::\n=slow:joe:{uid}:{gid}:{home.path}/alias:-:slow:\n.\n")
     home.write("alias/.qmail", "./Mailbox\n")
-    home.write("alias/.qmail-slow", "|sleep 1; echo slept; exit 111\n")
+    home.write("alias/.qmail-slow", f"|until test -e {go}; do sleep 0.05; done; echo slept; exit 111\n")
     assert home.run(["vq-newu"]).returncode == 0
-    said = talk(home, "vq-lspawn", "./Mailbox", said=command(7, message, b"slow@h.example") + command(9, message, b"joe@h.example"))
+    with subprocess.Popen([home.bin("vq-lspawn"), "./Mailbox"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          cwd=home.path / "queue/mess", env={"PATH": f"{home.path}/bin:/usr/bin:/bin"}, **WHO) as spawner:
+        spawner.stdin.write(command(7, message, b"slow@h.example") + command(9, message, b"joe@h.example"))
+        spawner.stdin.close()
+        first = b"\x78" + b"\x09Kdid 1+0+0\n\0"
 
-    assert said == b"\x78" + b"\x09Kdid 1+0+0\n\0" + b"\x07Zslept\n\0"
+        assert spawner.stdout.read(len(first)) == first
+        go.touch()
+        assert spawner.stdout.read() == b"\x07Zslept\n\0"
     assert (home.path / "alias/Mailbox").read_bytes().count(b"\nSubject: x\n\nhi\n\n") == 1
 
 

@@ -52,6 +52,7 @@ def port(request: pytest.FixtureRequest, site: module.System) -> "typing.Iterato
     if (site.virtual / A / "etc/options").exists():
         (site.virtual / A / "etc/options").unlink()
         assert site.run("vq-newu").returncode == 0
+    module.wait_until(site.queue_is_empty, "an empty queue")
     for each in (site.virtual).glob("*/home/*/Maildir/new/*"):
         each.unlink()
 
@@ -326,7 +327,7 @@ set tmpdir="{tmp_path}"
     mutt.stdin.close()
     said = b""
     try:
-        while select.select([ours], [], [], 30)[0]:
+        while select.select([ours], [], [], 100)[0]:
             piece = os.read(ours, 4096)
             if not piece:
                 break

@@ -13,6 +13,7 @@ import time
 
 import pytest
 import support
+from system import free_port, runs, wait_until
 
 REAL = "/usr/bin/tcpserver"
 OURS = "vq-tcpserver"
@@ -80,12 +81,16 @@ class Server:
 
     def wait_for(self, pattern: str, count: int = 1) -> "list[str]":
         """The matches of `pattern` in the log, once there are `count`."""
-        wait_until(lambda: len(re.findall(pattern, self.log(), re.M)) >= count, f"{pattern} in {self.log()}")
+        try:
+            wait_until(lambda: len(re.findall(pattern, self.log(), re.M)) >= count, pattern)
+        except AssertionError:
+            print(self.log())
+            raise
         return re.findall(pattern, self.log(), re.M)
 
     def connect(self, host: str = "127.0.0.1", source: "str | None" = None) -> socket.socket:
-        sock = socket.create_connection((host, self.port), timeout=30, source_address=(source, 0) if source else None)
-        sock.settimeout(30)
+        sock = socket.create_connection((host, self.port), timeout=60, source_address=(source, 0) if source else None)
+        sock.settimeout(60)
         return sock
 
     def ask(self, host: str = "127.0.0.1", source: "str | None" = None) -> "tuple[bytes, int]":
@@ -97,18 +102,11 @@ class Server:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-
-
-def wait_until(condition, what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)
 
 
 def everything(sock: socket.socket) -> bytes:
@@ -388,7 +386,7 @@ def test_term_ends_the_server_and_nobody_who_is_connected(start, probe, which, w
         assert sock.recv(10) == b"here\n"
     server.process.terminate()
 
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
     with pytest.raises(ConnectionRefusedError):
         server.connect()
     if warm:
@@ -468,8 +466,8 @@ def test_the_server_gives_up_root_before_it_serves(start, probe, warm, tmp_path)
     program = [probe] if warm else ["/bin/sh", "-c", "echo uid=$(id -u); echo gid=$(id -g); echo groups=$(id -G); echo .; read x"]
     for options, env in ((["-u", "45002", "-g", "45003"], {}), (["-U"], {"UID": "45002", "GID": "45003"})):
         server = start(OURS, *options, "-H", "-l", "0", "127.0.0.1", "0", *program, env=env)
-        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
         world = World(server)
+        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
 
         assert re.findall(r"^Uid:\s+(.*)$", status, re.M) == ["45002\t45002\t45002\t45002"]
         assert re.findall(r"^Gid:\s+(.*)$", status, re.M) == ["45003\t45003\t45003\t45003"]
@@ -510,7 +508,7 @@ def test_without_verbose_it_says_nothing(start, probe):
     World(server).end()
     server.process.terminate()
 
-    assert server.process.wait(20) == 0
+    assert server.process.wait(60) == 0
     assert server.log() == ""
 
 
@@ -537,7 +535,7 @@ def test_ipv6(start, tmp_path, probe, host):
 
 
 def test_any_ipv6_leaves_ipv4_to_another_server(start, probe):
-    six = start(OURS, "-H", "-l", "0", "::", "0", probe)
+    six = start(OURS, "-H", "-l", "0", "::", str(free_port()), probe)
     with pytest.raises(ConnectionRefusedError):
         six.connect("127.0.0.1")
 
@@ -663,14 +661,7 @@ def test_workers_end_with_a_server_that_was_killed(start, probe):
     server.process.wait()
     busy.end()
     for each in (busy, idle):
-        wait_until(lambda each=each: gone(int(each.facts["pid"])), "the end of worker " + each.facts["pid"])
-
-
-def gone(pid: int) -> bool:
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
+        wait_until(lambda each=each: not runs(int(each.facts["pid"])), "the end of worker " + each.facts["pid"])
 
 
 def test_a_renewed_library_makes_it_leave_after_who_is_at_the_door(start, home, probe):
@@ -712,7 +703,7 @@ def test_closed_standard_descriptors_do_not_become_sockets(home, tmp_path):
                                stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin"})
     try:
         assert process.stderr.readline() == b"tcpserver: status: 0/40\n"
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
             said = everything(sock).decode()
         numbers = re.findall(r" (\d+) -> (\w+)", said)
 
@@ -721,9 +712,3 @@ def test_closed_standard_descriptors_do_not_become_sockets(home, tmp_path):
         process.terminate()
         process.wait()
         process.stderr.close()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]

@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 from certificates import Authority
-from system import System, wait_until
+from system import System, children, wait_until
 
 DEFAULT, OTHER = "mail.host.test", "pop.domain1.test"
 STRANGER = 45990                # a uid that is nobody
@@ -54,12 +54,6 @@ class World:
         """The processes that talk to clients."""
         service = self.system.processes["tls"].pid
         return [grandchild for child in children(service) for grandchild in children(child)]
-
-
-def children(pid: int) -> "list[int]":
-    """The processes that `pid` started."""
-    text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(each) for each in text.split()]
 
 
 class Call:
