@@ -106,8 +106,11 @@ class _Search:
     def __init__(self, names: Names, host: bytes) -> None:
         self._names = names
         self._host = host
-        self._shown = log.printable(host).decode()
         self._deadline = time.monotonic() + PATIENCE
+
+    @property
+    def _shown(self) -> str:
+        return log.shown(self._host)
 
     def looped(self) -> codes.Failure:
         """What to say when the best place is here."""

@@ -74,7 +74,7 @@ def note(address: bytes, local: bytes = b"", now: "float | None" = None) -> None
             _update(found, now, key)
     except (OSError, ValueError, codes.Failure) as error:
         log.line(b"opensmtp", "%s is not opened for SMTP: %s" % (
-            log.printable(address[:60]).decode(), getattr(error, "strerror", None) or error))
+            log.shown(address[:60]), getattr(error, "strerror", None) or error))
 
 
 def clear(now: "float | None" = None) -> int:

@@ -26,6 +26,11 @@ def printable(text: bytes) -> bytes:
     return b"".join(b"%c" % byte if 32 <= byte < 127 else b"\\x%02x" % byte for byte in text)
 
 
+def shown(text: bytes) -> str:
+    """The same, for the words of a message."""
+    return printable(text).decode()
+
+
 def name_of(argv: "list[bytes]") -> bytes:
     """The name a program goes by in the log: the last part of argv[0]."""
     return argv[0].rpartition(b"/")[2] if argv else b"vqmail"
