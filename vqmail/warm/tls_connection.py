@@ -8,7 +8,7 @@ import _socket
 import time
 
 from vqmail.store import secure
-from vqmail.unix import calls, log, loop, sockets, tls
+from vqmail.unix import calls, fd, log, loop, sockets, tls
 from vqmail.warm import tls_relay
 
 TYPE_CHECKING = False
@@ -52,8 +52,7 @@ class Connection:
         except ValueError:                      # more than there may be
             packet, descriptors = b"", []
         if packet != b"+" or len(descriptors) != 1:
-            for each in descriptors:
-                calls.close(each)
+            fd.close_all(descriptors)
             self.close()
             return
         try:
