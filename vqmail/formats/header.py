@@ -118,6 +118,16 @@ def values(text: bytes, name: bytes) -> "list[bytes]":
     return [each.strip(b" \t\r") for each in found]
 
 
+def read(pieces: "Iterable[bytes]") -> bytes:
+    """The header of the message in `pieces`; no more of it than that is asked for."""
+    head = Header()
+    for each in pieces:
+        head.feed(each)
+        if head.complete:
+            break
+    return head.text
+
+
 class Header:
     """Collects the header of a message fed in pieces: everything before the first empty line.
 
