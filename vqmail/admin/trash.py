@@ -78,11 +78,3 @@ def take(t: "Transaction", path: bytes, directory: bytes) -> None:
     t.move(path + CONTENT, directory)
     t.remove(path + MANIFEST)
     t.remove(path)
-
-
-def purge(t: "Transaction", before: int, domain: bytes = b"") -> "list[bytes]":
-    """Remove, for good, what was deleted before `before`; what that is."""
-    found = [each for each in all_of(domain) if time_of(each) < before]
-    for each in found:
-        t.remove_tree(each)
-    return found

@@ -159,8 +159,3 @@ class Header:
         """How many lines begin with `received` or `delivered`, in any case (QMAIL interface 12.4)."""
         lower = b"\n" + self.text.lower()
         return lower.count(b"\nreceived") + lower.count(b"\ndelivered")
-
-    def has_line(self, line: bytes) -> bool:
-        """Whether `line`, which ends in a newline, is one of the lines, to the byte."""
-        text = self.text if self.text.endswith(b"\n") else self.text + b"\n"
-        return text.startswith(line) or b"\n" + line in text

@@ -28,7 +28,7 @@ CHANNEL = (b"local", b"remote")
 PIECE = 65536                           # bytes gathered before they are written
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 def split(kind: bytes, number: int) -> bytes:
@@ -163,12 +163,13 @@ def commit(entries: "list[Entry]", file_system: "durable.FileSystem | None") -> 
     return outcome
 
 
-def _each(entries: "list[Entry]", step: "object", outcome: "list[tuple[Entry, Refused | None]]") -> "list[Entry]":
+def _each(entries: "list[Entry]", step: "Callable[[Entry], None]",
+          outcome: "list[tuple[Entry, Refused | None]]") -> "list[Entry]":
     """Take `step` with each entry; those that cannot are abandoned and noted in `outcome`."""
     done = []
     for entry in entries:
         try:
-            step(entry)  # type: ignore[operator]
+            step(entry)
             done.append(entry)
         except Refused as refused:
             entry.abandon()

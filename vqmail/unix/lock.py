@@ -27,11 +27,6 @@ def hold(path: bytes, mode: int = 0o600) -> int:
     return number
 
 
-def wait_for(number: int) -> None:
-    """Take the lock on an open file, waiting as long as it takes (an alarm may end that)."""
-    fcntl.flock(number, fcntl.LOCK_EX)
-
-
 def take_within(number: int, seconds: float, take: "Callable[[int, int], object]" = fcntl.flock) -> None:
     """Take the lock on an open file; TimeoutError if somebody else holds it for `seconds`."""
     deadline = time.monotonic() + seconds

@@ -85,10 +85,6 @@ class Pool:
         done(codes.TEMPORARY)
         return 0
 
-    def busy(self) -> int:
-        """How many jobs are running or waiting."""
-        return len(self._waiting) + sum(one.done is not None for one in self._all)
-
     def idle(self) -> int:
         """How many processes have nothing to do."""
         return sum(map(len, self._idle.values()))

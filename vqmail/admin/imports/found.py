@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 30                 # bytes of one file
 LOCKED = b"*"
-MD5_HEX, MD5_BASE64 = 32, 24    # characters
 
 
 @dataclasses.dataclass
