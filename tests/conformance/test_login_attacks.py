@@ -33,7 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> "typing.Iterator[World]":
 
 
 def client(world: World, port: int) -> smtplib.SMTP:
-    found = smtplib.SMTP("127.0.0.1", port, "laptop.test", 30)
+    found = smtplib.SMTP("127.0.0.1", port, "laptop.test", 60)
     found._host = DEFAULT                       # whose certificate it is to be
     found.starttls(context=world.authority.client())
     found.ehlo()
@@ -62,7 +62,7 @@ def test_a_message_is_not_half_accepted_when_the_tls_service_is_killed_within_it
             each.send(".\r\n")
             each.getreply()
         assert system.queue_is_empty()
-        with smtplib.SMTP("127.0.0.1", port, "laptop.test", 30) as plain:
+        with smtplib.SMTP("127.0.0.1", port, "laptop.test", 60) as plain:
             assert plain.mail("stranger@far.test")[0] == 250        # the door is open still
     finally:
         each.close()
@@ -99,6 +99,26 @@ def test_a_ticket_for_one_name_says_nothing_about_the_next(world: World, version
     plain.close()
 
 
+def test_a_user_who_is_spelled_in_many_ways_is_guessed_at_as_one(world: World) -> None:
+    system = world.system
+    system.control("clearauth", "1\n")
+    system.control("loginlimits", "failures 100\ndelay 0\n")
+    assert system.run("vq-domain", "alias", "alias.test", A).returncode == 0
+    spelled = [f"bob@{A}", f"BOB@{A}", f"bob%{A}", "bob@alias.test", "Bob!ALIAS.test", f"bob:{A}"]
+    port = system.start_smtp()
+    try:
+        for number, name in enumerate(spelled):
+            with smtplib.SMTP("127.0.0.1", port, "laptop.test", 60) as each:
+                each.ehlo()
+                assert each.docmd("AUTH PLAIN " + coded(b"\0%s\0guess %d" % (name.encode(), number)))[0] == 535
+        assert system.run("vq-logins", f"bob@{A}").stdout.startswith(b"bob@a.test: 6 wrong\n")
+    finally:
+        system.stop("smtp")
+        system.control("loginlimits", "failures 0\n")
+        (system.home / "control/clearauth").unlink()
+        assert system.run("vq-domain", "unalias", "alias.test").returncode == 0
+
+
 @BOTH
 def test_a_name_writes_no_line_of_its_own_into_the_log(world: World, warm: bool) -> None:
     system = world.system
@@ -106,7 +126,7 @@ def test_a_name_writes_no_line_of_its_own_into_the_log(world: World, warm: bool)
     port, pop3 = system.start_smtp(warm), system.start_pop3(warm)
     evil = b"x>\n\x1b[2J\rauth: from 192.0.2.9 login of <root> as bob@a.test"
     try:
-        with smtplib.SMTP("127.0.0.1", port, "laptop.test", 30) as each:
+        with smtplib.SMTP("127.0.0.1", port, "laptop.test", 60) as each:
             each.ehlo()
             assert each.docmd("AUTH PLAIN " + coded(b"\0" + evil + b"\0" + SECRET.encode()))[0] == 501
             assert each.docmd("AUTH LOGIN " + coded(evil))[0] == 334
@@ -115,7 +135,7 @@ def test_a_name_writes_no_line_of_its_own_into_the_log(world: World, warm: bool)
             if code == 334:
                 nonce = base64.b64decode(said).partition(b",")[0]
                 assert each.docmd(coded(b"c=biws," + nonce + b",p=" + base64.b64encode(bytes(32))))[0] == 535
-        with socket.create_connection(("127.0.0.1", pop3), 30) as sock:
+        with socket.create_connection(("127.0.0.1", pop3), 60) as sock:
             file = sock.makefile("rwb")
             file.readline()
             file.write(b"USER " + evil.replace(b"\n", b"") + b"\r\nPASS x\r\n")
@@ -138,7 +158,7 @@ def test_a_client_stuck_in_its_handshake_holds_up_nobody(world: World, warm: boo
     stuck = []
     try:
         for _ in range(20):
-            sock = socket.create_connection(("127.0.0.1", port), 30)
+            sock = socket.create_connection(("127.0.0.1", port), 60)
             stuck.append(sock)
             sock.recv(1000)
             sock.sendall(b"STARTTLS\r\n")

@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import typing
 
 import pytest
@@ -81,7 +82,7 @@ class Client(smtplib.SMTP):
     """Logged in over TLS."""
 
     def __init__(self, site: module.System, port: int, user: str = "bob@a.test", password: str = "secret") -> None:
-        super().__init__("127.0.0.1", port, "laptop.test", 30)
+        super().__init__("127.0.0.1", port, "laptop.test", 60)
         self.starttls(context=ssl.create_default_context(cafile=os.fspath(site.path / "pem")))
         self.login(user, password)
 
@@ -154,7 +155,7 @@ def test_what_is_missing_is_added_and_nothing_else_changed(site: module.System, 
 def test_what_comes_without_a_login_is_not_touched(site: module.System) -> None:
     port = site.start_smtp(True)
     try:
-        with smtplib.SMTP("127.0.0.1", port, "far.test", 30) as client:
+        with smtplib.SMTP("127.0.0.1", port, "far.test", 60) as client:
             client.sendmail("joe@far.test", ["alice@a.test"], MESSAGE)
     finally:
         site.stop("smtp")
@@ -198,6 +199,32 @@ def test_so_much_in_an_hour_and_no_more(site: module.System, port: int) -> None:
     assert "too many: 3 messages for bob@a.test" in site.log()
 
 
+def test_however_he_is_spelled_over_many_connections_it_is_one_count(site: module.System, port: int) -> None:
+    site.control("submissionlimits", "5 0\n")
+    assert site.run("vq-domain", "alias", "alias.test", A).returncode == 0
+    spelled = ["bob@a.test", "BOB@A.test", "bob%a.test", "bob!alias.test", "bob:a.test", "bob@alias.test"] * 2
+    codes = []
+
+    def send(user: str) -> None:
+        with Client(site, port, user) as client:
+            try:
+                client.sendmail("bob@a.test", ["alice"], MESSAGE)
+                codes.append(250)
+            except smtplib.SMTPResponseException as error:
+                codes.append(error.smtp_code)
+
+    try:
+        clients = [threading.Thread(target=send, args=(each,)) for each in spelled]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join()
+    finally:
+        assert site.run("vq-domain", "unalias", "alias.test").returncode == 0
+
+    assert sorted(codes) == [250] * 5 + [452] * 7
+
+
 def test_who_is_suspended_sends_nothing_not_even_in_a_session_that_is_open(site: module.System, port: int) -> None:
     with Client(site, port) as client:
         assert client.said("MAIL FROM:<bob@a.test>")[:3] == "250"
@@ -210,6 +237,20 @@ def test_who_is_suspended_sends_nothing_not_even_in_a_session_that_is_open(site:
             "550 5.7.1 sorry, bob@a.test may not send for now; ask your postmaster (#5.7.1)"] * 2
     with Client(site, port, "ann@a.test", "hidden") as client:
         assert client.said("MAIL FROM:<ann@a.test>")[:3] == "250"
+
+
+def test_who_is_deleted_sends_nothing_in_a_session_that_is_open(site: module.System, port: int) -> None:
+    with Client(site, port, "ann@a.test", "hidden") as used, Client(site, port, "ann@a.test", "hidden") as unused:
+        assert used.said("MAIL FROM:<ann@a.test>")[:3] == "250"
+        assert used.said("RSET")[:3] == "250"
+        assert site.run("vq-user", "delete", "ann@a.test").returncode == 0
+        try:
+            said = [each.said("MAIL FROM:<ann@a.test>")[:9] for each in (used, unused)]
+        finally:
+            assert site.run("vq-user", "restore", "ann@a.test").returncode == 0
+        again = used.said("MAIL FROM:<ann@a.test>")[:3]
+
+    assert (said, again) == (["550 5.7.1"] * 2, "250")
 
 
 @pytest.mark.parametrize(("name", "sender", "said"), [
@@ -294,13 +335,13 @@ set tmpdir="{tmp_path}"
         pass
     finally:
         os.close(ours)
-    assert mutt.wait(30) == 0, said
+    assert mutt.wait(60) == 0, said
     message = received(site)
     assert (message["Subject"], message["Return-Path"]) == ("by mutt", "<bob@a.test>")
 
 
 def test_without_a_login_the_submission_service_takes_nothing(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+    with socket.create_connection(("127.0.0.1", port), 60) as sock:
         file = sock.makefile("rwb")
         file.readline()
         file.write(b"HELO x\r\nMAIL FROM:<bob@a.test>\r\nQUIT\r\n")
@@ -313,7 +354,7 @@ def test_over_tls_from_the_first_byte_it_is_the_same(site: module.System, warm: 
     port = site.start_smtp(warm, {"SUBMISSION": "1"}, site.bin("vq-tls"), site.bin("vq-smtpd"))
     try:
         context = ssl.create_default_context(cafile=os.fspath(site.path / "pem"))
-        with smtplib.SMTP_SSL("127.0.0.1", port, "laptop.test", timeout=30, context=context) as client:
+        with smtplib.SMTP_SSL("127.0.0.1", port, "laptop.test", timeout=60, context=context) as client:
             client.login("bob@a.test", "secret")
             assert client.docmd("MAIL FROM:<ann@a.test>")[0] == 553
             client.sendmail("bob", ["alice"], MESSAGE)

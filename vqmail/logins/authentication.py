@@ -28,6 +28,7 @@ LIMIT = 8192                    # bytes of a question or an answer
 MORE = 300                      # a code: `more` is the next challenge
 REFUSED = codes.PASSWORD_WRONG
 DEADLINE = 600                  # seconds that a child of ours may live
+RUNNING = "is it running? svstat %s" % vqhome.path(b"service/auth").decode("utf-8", "replace")
 PATIENCE = 2                    # seconds to reach the service
 CHECK, SCRAM = b"check", b"scram"
 END = b"\0\0"                   # before the message of SCRAM, which may hold any byte
@@ -111,19 +112,23 @@ class Exchange:
     def _send(self, packet: bytes) -> int:
         if self._sock is None:
             self._sock = self._connect()
+            if self._sock is None:
+                self._sock = _dead()
+                return self._sock.fileno()
         try:
             if len(packet) <= LIMIT:
                 sockets.send(self._sock, packet)
         except OSError as error:
             self._sock.close()
-            log.line(b"auth", "cannot ask the auth service: %s" % error)
+            log.line(b"auth", "cannot ask the auth service: %s; %s" % (log.reason(error), RUNNING))
             self._sock = _dead()
         if len(packet) > LIMIT:                 # nobody's password
             self._sock.close()
             self._sock = _refusal()
         return self._sock.fileno()
 
-    def _connect(self) -> "socket":
+    def _connect(self) -> "socket | None":
+        """The service, or a child; None if there is neither, as the log says."""
         try:
             if roles.single_user():
                 return self._child()
@@ -131,9 +136,8 @@ class Exchange:
         except OSError as error:
             if isinstance(error, BlockingIOError) and not self._patience:
                 raise
-            log.line(b"auth", "cannot reach the auth service: %s; is it running? svstat %s" % (
-                error, vqhome.path(b"service/auth").decode("utf-8", "replace")))
-            return _dead()
+            log.line(b"auth", "cannot reach the auth service: %s; %s" % (log.reason(error), RUNNING))
+            return None
 
     def _child(self) -> "socket":
         ours, theirs = sockets.pair()
