@@ -7,7 +7,7 @@ import pytest
 
 from vqmail.dispatch import scheduler
 from vqmail.formats import bounce
-from vqmail.store import queue
+from vqmail.store import queue, queued
 
 BIRTH = 1_800_000_000
 
@@ -75,7 +75,7 @@ class Bouncer:
         self.wanted = True
 
     def add(self, number: int, recipient: bytes, report: bytes) -> None:
-        queue.add_bounce(number, bounce.paragraph(recipient, report))
+        queued.add_bounce(number, bounce.paragraph(recipient, report))
 
     def send(self, number: int, sender: bytes, birth: int) -> "list[bytes]":
         path = pathlib.Path(os.fsdecode(queue.BOUNCE)) / str(number)
@@ -87,7 +87,7 @@ class Bouncer:
         assert birth == BIRTH
 
         self.sent.append((number, sender, path.read_bytes()))
-        queue.remove_bounce(number)
+        queued.remove_bounce(number)
         return [b"bounce msg %d qp 1\n" % number]
 
     def delay(self, number: int, sender: bytes, birth: int, until: int, waiting) -> "list[bytes]":

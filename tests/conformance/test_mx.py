@@ -10,7 +10,7 @@ import pytest
 import system as module
 
 from vqmail import codes, vqhome
-from vqmail.outgoing import mx, route
+from vqmail.outgoing import mx, nameserver, route
 from vqmail.unix import addresses
 
 pytestmark = pytest.mark.peers
@@ -119,7 +119,7 @@ def control(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
 
 @pytest.fixture
 def names(server: Server, control: pathlib.Path) -> mx.Names:
-    return mx.Names(mx.Resolver(resolver(server.port)))
+    return mx.Names(nameserver.Resolver(resolver(server.port)))
 
 
 def targets(names: mx.Names, host: bytes) -> "list[tuple[bytes, bytes]]":
@@ -191,7 +191,7 @@ def test_a_relay_may_be_this_machine(names: mx.Names, control: pathlib.Path) -> 
 
 def test_a_name_server_that_is_not_there_is_trouble(control: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mx, "ONE_LOOKUP", 0.5)
-    names = mx.Names(mx.Resolver(resolver(module.free_port())))
+    names = mx.Names(nameserver.Resolver(resolver(module.free_port())))
 
     with pytest.raises(codes.TryLater) as error:
         targets(names, b"far.test")
@@ -204,7 +204,7 @@ def test_of_two_name_servers_the_one_that_is_down_is_asked_once(server: Server, 
     asked.nameservers = ["127.0.0.99", "127.0.0.1"]
     asked.timeout = 2.0
 
-    assert targets(mx.Names(mx.Resolver(asked)), b"far.test") == FAR
+    assert targets(mx.Names(nameserver.Resolver(asked)), b"far.test") == FAR
     assert asked.nameservers == ["127.0.0.1", "127.0.0.99"]
 
 
@@ -212,7 +212,7 @@ def test_a_resolv_conf_that_changes_is_read_anew(server: Server, control: pathli
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "resolv.conf"
     path.write_text("search far.test\n")
-    monkeypatch.setattr(mx, "RESOLV_CONF", os.fsencode(path))
+    monkeypatch.setattr(nameserver, "RESOLV_CONF", os.fsencode(path))
     monkeypatch.setattr(mx, "ONE_LOOKUP", 0.5)
     names = mx.Names()
     with pytest.raises(codes.TryLater, match="there is no name server in /etc/resolv.conf"):

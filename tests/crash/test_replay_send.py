@@ -74,22 +74,22 @@ say(b"end")
 
 # plants: a place in the library of the recorded run, what stands there, what stands there then
 BUGS = {
-    "todo goes before info is there": ("store/queue.py", '    _write(split(b"info", number), b"F%s\\0" % message.sender, message.birth)\n',
+    "todo goes before info is there": ("store/queued.py", '    _write(queue.split(b"info", number), b"F%s\\0" % message.sender, message.birth)\n',
                                        ""),
     "directories of info and the channels are not synced": (
-        "store/queue.py", '    durable.sync_dir(path.rpartition(b"/")[0])\n\n\ndef has_text', "\n\ndef has_text"),
+        "store/queued.py", '    durable.sync_dir(path.rpartition(b"/")[0])\n\n\ndef has_text', "\n\ndef has_text"),
     "info and the channels are not synced": (
-        "store/queue.py", "(birth, birth))     # info's mtime is the arrival, and the others' the next attempt\n        "
+        "store/queued.py", "(birth, birth))     # info's mtime is the arrival, and the others' the next attempt\n        "
         "durable.sync_fd(number)", "(birth, birth))"),
-    "a bounce is not synced": ("store/queue.py", "fd.write_all(file, paragraph)\n            durable.sync_fd(file)",
+    "a bounce is not synced": ("store/queued.py", "fd.write_all(file, paragraph)\n            durable.sync_fd(file)",
                                "fd.write_all(file, paragraph)"),
-    "a bounce's directory is not synced": ("store/queue.py", "durable.sync_dir(BOUNCE)", "pass"),
+    "a bounce's directory is not synced": ("store/queued.py", "durable.sync_dir(queue.BOUNCE)", "pass"),
     "the mark comes before the bounce": (
         "dispatch/deliveries.py", "        if letter in (b\"K\", b\"D\") and",
         "        if letter == b\"D\" and recipient.offset >= 0:\n            self._mark(each, recipient, letter)\n"
         "        if letter in (b\"K\", b\"D\") and"),
     "the bounce is forgotten before it is queued": (
-        "dispatch/bouncer.py", "            envelope = bounce.envelope(", "            queue.remove_bounce(number)\n            envelope = bounce.envelope("),
+        "dispatch/bouncer.py", "            envelope = bounce.envelope(", "            queued.remove_bounce(number)\n            envelope = bounce.envelope("),
 }
 
 

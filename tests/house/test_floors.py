@@ -32,7 +32,7 @@ FLOORS = {
 ONLY_IN = {"posix": {"unix/calls.py"}, "cdbx": {"store/cdb.py"}, "_crypt": {"store/hashes.py"},
            **dict.fromkeys(("_md5", "_sha1", "_sha2", "_sha256", "_sha512"), {"formats/digest.py"}),
            "_hashlib": {"store/hashes.py"}, "argon2": {"store/hashes.py"},
-           "ssl": {"unix/tls.py"}, "dns": {"outgoing/mx.py"},
+           "ssl": {"unix/tls.py"}, "dns": {"outgoing/nameserver.py"},
            "binascii": {"formats/base64.py", "proto/login.py"}, "hmac": {"proto/login.py"},
            "docopt": {"unix/usage.py"}, "pamela": {"prog/pam.py"}}
 CALLED_ONLY_IN = {

@@ -30,7 +30,7 @@ ALLOWED = quoting.PLAIN.replace(b"/", b"")
 def name_of(given: bytes, *, wildcard: bool = False) -> bytes:
     """The name of an alias, as its file has it but for the colons.  GiveUp unless an address may be called so."""
     name = given.lower()
-    shown = _shown(given)
+    shown = log.shown(given)
     if not name or len(name) > LONGEST or name.translate(None, ALLOWED):
         raise codes.GiveUp("%s: an alias has letters, digits, dots and %s, and no more than %d of them" % (
             shown, ALLOWED[62:-1].decode(), LONGEST))
@@ -43,7 +43,7 @@ def name_of(given: bytes, *, wildcard: bool = False) -> bytes:
                            shown)
     if name.endswith(b"-" + DEFAULT) and not wildcard:
         raise codes.GiveUp("%s stands for all names that begin with %s; if that is meant, say --wildcard" % (
-            shown, _shown(name[:-len(DEFAULT)])))
+            shown, log.shown(name[:-len(DEFAULT)])))
     return name
 
 
@@ -96,8 +96,8 @@ def remove(t: "Transaction", domain: bytes, name: bytes, targets: "Iterable[byte
     left = aliasfile.of(after, FOREIGN)
     if not aliasfile.of(after, FORWARD, RESPONDER, FOREIGN) and name not in where.users:
         return _left_behind(t, where, name)
-    return ["lines that somebody wrote stay in %s: %s" % (_shown(aliasplace.path(where, name)), "; ".join(
-        _shown(each.text) for each in left))] if left else []
+    return ["lines that somebody wrote stay in %s: %s" % (log.shown(aliasplace.path(where, name)), "; ".join(
+        log.shown(each.text) for each in left))] if left else []
 
 
 def without_mailbox(t: "Transaction", domain: bytes, name: bytes) -> "list[str]":
@@ -251,7 +251,3 @@ def _forget_answers(t: "Transaction", where: Place, name: bytes) -> None:
         path = where.directory + _answers(name) + each
         if t.kind(path) is not None:
             t.remove(path)
-
-
-def _shown(text: bytes) -> str:
-    return log.printable(text).decode()

@@ -39,7 +39,7 @@ def look(t: "Transaction", domain: bytes, owner: "tuple[int, int] | None" = None
         path = directory + virtual.OPTIONS
         chosen = options.parse((t.read(path) or b"").split(b"\n"))
     except ValueError as error:
-        raise codes.GiveUp("%s: %s" % (_shown(path), error)) from None
+        raise codes.GiveUp("%s: %s" % (log.shown(path), error)) from None
     settings = domainsettings.of_domain(chosen.get(options.DOMAIN, {}))
     return Place(domain, directory, users, settings, owner or _owner(t, domain, directory))
 
@@ -51,11 +51,11 @@ def lines(t: "Transaction", where: Place, name: bytes) -> "list[Line] | None":
     if kind is None:
         return None
     if kind != "file":
-        raise codes.GiveUp("%s is no plain file; look at it" % _shown(file))
+        raise codes.GiveUp("%s is no plain file; look at it" % log.shown(file))
     try:
         return aliasfile.parse(t.read(file) or b"", bool((mode(file) or 0) & home.FORWARD_ONLY))
     except ValueError as error:
-        raise codes.GiveUp("%s: %s; mend it first" % (_shown(file), error)) from None
+        raise codes.GiveUp("%s: %s; mend it first" % (log.shown(file), error)) from None
 
 
 def put(t: "Transaction", where: Place, name: bytes, after: "list[Line]") -> None:
@@ -66,7 +66,7 @@ def put(t: "Transaction", where: Place, name: bytes, after: "list[Line]") -> Non
     try:
         aliasfile.parse(text, bool((now or 0) & home.FORWARD_ONLY))
     except ValueError as error:
-        raise codes.GiveUp("%s: %s" % (_shown(file), error)) from None
+        raise codes.GiveUp("%s: %s" % (log.shown(file), error)) from None
     if now is not None:
         t.write(file, text)
         return
@@ -100,7 +100,7 @@ def mode(path: bytes) -> "int | None":
 
 def address(name: bytes, domain: bytes) -> str:
     """An address, as it is shown."""
-    return _shown(name + b"@" + domain)
+    return log.shown(name + b"@" + domain)
 
 
 def _owner(t: "Transaction", domain: bytes, directory: bytes) -> "tuple[int, int]":
@@ -116,9 +116,5 @@ def _owner(t: "Transaction", domain: bytes, directory: bytes) -> "tuple[int, int
         found, lies = (owner.uid, owner.gid), owner.home
     if lies.rstrip(b"/") != directory:
         raise codes.GiveUp("the dot-qmail files of %s lie in %s, its owner's home; only he may change them" % (
-            domain.decode(), _shown(lies)))
+            domain.decode(), log.shown(lies)))
     return found
-
-
-def _shown(text: bytes) -> str:
-    return log.printable(text).decode()

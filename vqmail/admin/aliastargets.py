@@ -45,7 +45,7 @@ def named(where: "Place", name: bytes, given: bytes) -> Line:
             or any(not 32 < each < 127 for each in what) or what[:1] in FIRST
             or any(each in UNUSED for each in what)):
         raise codes.GiveUp("%s is no address that mail can go to; programs and files are for the owner to write" % (
-            _shown(given)))
+            log.shown(given)))
     host = domains.real(host.lower())
     if host == where.domain:
         local = local.lower()
@@ -63,7 +63,7 @@ def must_go(t: "Transaction", where: "Place", line: Line) -> None:
         if name != aliasplace.PREFIX[1:] + aliasplace.DEFAULT and t.kind(where.directory + b"/" + name) is not None:
             return
     if not any(local[at] in where.settings.extensions and local[:at] in where.users for at in range(1, len(local))):
-        raise codes.GiveUp("%s is neither a mailbox nor an alias; add it first (vq-user add)" % _shown(line.what))
+        raise codes.GiveUp("%s is neither a mailbox nor an alias; add it first (vq-user add)" % log.shown(line.what))
 
 
 def must_end(t: "Transaction", where: "Place", start: bytes, line: Line) -> None:
@@ -76,7 +76,7 @@ def must_end(t: "Transaction", where: "Place", start: bytes, line: Line) -> None
             continue
         if local == start:
             raise codes.GiveUp("%s goes on to %s already: mail would go round in a circle" % (
-                _shown(line.what), aliasplace.address(start, where.domain)))
+                log.shown(line.what), aliasplace.address(start, where.domain)))
         seen.add(local)
         try:
             ahead += [each.what for each in aliasfile.of(aliasplace.lines(t, where, local) or [], FORWARD)]
@@ -95,7 +95,7 @@ def must_forward(where: "Place", line: Line) -> None:
     """GiveUp if the domain may not send mail on to `line`, which is elsewhere."""
     if not where.settings.forwarding:
         raise codes.GiveUp("%s may not forward mail, and %s is elsewhere; the postmaster can allow it" % (
-            where.domain.decode(), _shown(line.what)))
+            where.domain.decode(), log.shown(line.what)))
 
 
 def counted(where: "Place", name: bytes, lines: "list[Line]") -> "set[bytes]":
@@ -117,7 +117,3 @@ def count(t: "Transaction", where: "Place", kind: bytes) -> int:
         except codes.GiveUp:                    # somebody's own file, and not in order: no alias of ours
             continue
     return count
-
-
-def _shown(text: bytes) -> str:
-    return log.printable(text).decode()

@@ -68,7 +68,7 @@ def _hand_over(t: "Transaction", where: Place) -> bool:
     words = None if text is None else _handed_over(text)
     if text is not None and words is None:
         raise codes.GiveUp("%s does not just hand mail to virtmailfilter: whoever wrote it decides" %
-                           log.printable(path).decode())
+                           log.shown(path))
     if words is not None and len(words) == 1:
         return False
     if text is None:

@@ -7,7 +7,7 @@
 """
 
 from vqmail import codes
-from vqmail.admin import oldlogins, owners, problems, quotas, tables, transaction, trash, usertexts
+from vqmail.admin import disk, oldlogins, owners, problems, quotas, tables, transaction, trash, usertexts
 from vqmail.admin.transaction import Already
 from vqmail.formats import lines, options
 from vqmail.store import aliasdomain, control, virtual
@@ -215,7 +215,7 @@ def names() -> "dict[bytes, bytes]":
     """All domains with virtual users, in order; the value is the one a name is another name of, b"" for a domain."""
     found = {}
     for each in sorted(control.mapping(b"virtualdomains")):
-        kind = transaction.kind(directory(each)) if virtual.usable_domain(each) else None
+        kind = disk.kind(directory(each)) if virtual.usable_domain(each) else None
         if kind in ("directory", "link"):
             found[each] = aliasdomain.other(each)
     return found
@@ -223,7 +223,7 @@ def names() -> "dict[bytes, bytes]":
 
 def aliases_of(domain: bytes) -> "list[bytes]":
     """The other names of a domain, in order."""
-    return [each for each in transaction.names(virtual.root())
+    return [each for each in disk.names(virtual.root())
             if virtual.usable_domain(each) and aliasdomain.other(each) == domain]
 
 

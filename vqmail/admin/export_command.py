@@ -23,7 +23,7 @@ SECURITY    What it writes are secrets, unless --no-hashes is given: whoever has
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, caller, catchall, command, domains, names, transaction, usertexts
+from vqmail.admin import aliases, caller, catchall, command, disk, domains, names, usertexts
 from vqmail.formats import lines, logins, options
 from vqmail.store import loginaliases
 from vqmail.unix import calls, usage
@@ -43,7 +43,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
         return codes.OK
     caller.Caller(calls.geteuid()).must_be_master("export anything")
     domain = domains.real(names.domain(command.encode(asked["DOMAIN"])))
-    where = usertexts.look(domain, transaction.read)
+    where = usertexts.look(domain, disk.read)
     users = {}
     for name in where.users:
         fields = (lines.find(where.text, name) or b"").split(b":")
@@ -76,6 +76,6 @@ def _alias(domain: bytes, name: bytes) -> "list[bytes]":
 
 def _logins() -> "dict[bytes, bytes]":
     try:
-        return dict(logins.records((transaction.read(loginaliases.TEXT) or b"").split(b"\n"), whole=True))
+        return dict(logins.records((disk.read(loginaliases.TEXT) or b"").split(b"\n"), whole=True))
     except ValueError as error:
         raise codes.GiveUp("users/logins: %s" % error) from None

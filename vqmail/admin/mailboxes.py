@@ -9,9 +9,10 @@ Every function that changes something is given the transaction, and does not com
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, domains, oldlogins, transaction, uids, usertexts
+from vqmail.admin import aliases, disk, domains, oldlogins, transaction, uids, usertexts
 from vqmail.formats import lines, options, passwd
 from vqmail.store import aliasdomain, control, domainsettings, lastlogin, rewrite, virtual
+from vqmail.unix import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ KEPT = (b"etc", b"home", b".trash")             # what is no home, though a line
 def name_of(user: bytes) -> bytes:
     """The name in lower case.  GiveUp unless somebody may be called so."""
     name = user.lower()
-    shown = usertexts.shown(user)
+    shown = log.shown(user)
     if not name or len(name) > LONGEST:
         raise codes.GiveUp("%s: a user's name has 1 to %d characters" % (shown, LONGEST))
     if name.translate(None, ALLOWED):
@@ -45,7 +46,7 @@ def name_of(user: bytes) -> bytes:
 def real_domain(domain: bytes) -> bytes:
     """The domain whose users the domain has, which may be another name of it."""
     if not virtual.usable_domain(domain):
-        raise codes.GiveUp("%s cannot be a domain's name" % usertexts.shown(domain))
+        raise codes.GiveUp("%s cannot be a domain's name" % log.shown(domain))
     return aliasdomain.real(domain)
 
 
@@ -62,10 +63,10 @@ def add(t: transaction.Transaction, domain: bytes, user: bytes, password_hash: b
     who = _ids(t, where, owner, uid)
     home = HOME + b"/" + name
     if t.kind(where.directory + home) is not None:
-        raise codes.GiveUp(IN_THE_WAY % usertexts.shown(where.directory + home))
+        raise codes.GiveUp(IN_THE_WAY % log.shown(where.directory + home))
     above = t.kind(where.directory + HOME)
     if above not in (None, "directory"):
-        raise codes.GiveUp("%s is a %s: make it a directory" % (usertexts.shown(where.directory + HOME), above))
+        raise codes.GiveUp("%s is a %s: make it a directory" % (log.shown(where.directory + HOME), above))
     if above is None:
         t.make_directory(where.directory + HOME, 0o755, owner)
     t.make_directory(where.directory + home, 0o700, who)
@@ -96,7 +97,7 @@ def rename(t: transaction.Transaction, domain: bytes, old: bytes, new: bytes) ->
     home = HOME + b"/" + name
     if entry.home.strip(b"/") == (HOME + b"/" + old).strip(b"/") and is_own(where, entry):
         if t.kind(where.directory + home) is not None:
-            raise codes.GiveUp(IN_THE_WAY % usertexts.shown(where.directory + home))
+            raise codes.GiveUp(IN_THE_WAY % log.shown(where.directory + home))
         t.move(where.directory + HOME + b"/" + old, where.directory + home)
         rest[4] = home
     t.write(where.directory + virtual.TEXT, lines.replace(where.text, old, b":".join([name, *rest])))
@@ -147,7 +148,7 @@ def set_password(t: transaction.Transaction, domain: bytes, user: bytes, passwor
 
 def names(domain: bytes) -> "list[bytes]":
     """All users, in the order of the passwd file."""
-    return list(usertexts.look(domain, transaction.read).users)
+    return list(usertexts.look(domain, disk.read).users)
 
 
 def info(domain: bytes, user: bytes) -> "dict[str, object]":
@@ -157,7 +158,7 @@ def info(domain: bytes, user: bytes) -> "dict[str, object]":
 
 def infos(domain: bytes, users: "Iterable[bytes]") -> "Iterator[dict[str, object]]":
     """The same of some users, one after the other, from texts that are read once."""
-    where = usertexts.look(domain, transaction.read)
+    where = usertexts.look(domain, disk.read)
     return (_info(where, each.lower()) for each in users)
 
 
@@ -275,7 +276,7 @@ def shadowed(t: transaction.Transaction, where: usertexts.Domain, name: bytes) -
     alias = b".qmail-" + name.replace(b".", b":")
     if name == b"default" or t.kind(where.directory + b"/" + alias) is None:
         return []
-    return ["there is an alias of that name (%s): mail goes there, not into the mailbox" % usertexts.shown(alias)]
+    return ["there is an alias of that name (%s): mail goes there, not into the mailbox" % log.shown(alias)]
 
 
 def _kind(stored: bytes) -> str:
@@ -291,5 +292,5 @@ def _kind(stored: bytes) -> str:
 
 def address(name: bytes, domain: bytes) -> str:
     """An address for people."""
-    return usertexts.shown(name + b"@" + domain)
+    return log.shown(name + b"@" + domain)
 

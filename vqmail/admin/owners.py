@@ -4,7 +4,7 @@ from vqmail import codes
 from vqmail.admin import accounts, uids
 from vqmail.formats import assign
 from vqmail.store import control, roles
-from vqmail.unix import calls
+from vqmail.unix import calls, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ def find(t: "Transaction", domain: bytes, whose: bytes) -> "tuple[bytes, int, in
     first, colon, second = whose.partition(b":")
     if colon:
         if not (assign.is_id(first) and assign.is_id(second)):
-            raise codes.GiveUp("%s is no UID:GID" % _shown(whose))
+            raise codes.GiveUp("%s is no UID:GID" % log.shown(whose))
         found = int(first), int(second)
         name = accounts.name_of(t, found[0]) or domain
     else:
         account = accounts.ids(t, whose)
         if account is None:
-            raise codes.GiveUp("there is no UNIX user %s; make one, or give UID:GID, or new" % _shown(whose))
+            raise codes.GiveUp("there is no UNIX user %s; make one, or give UID:GID, or new" % log.shown(whose))
         found, name = account, whose
     _may_own(*found)
     return name, *found
@@ -50,7 +50,3 @@ def _may_own(uid: int, gid: int) -> None:
 def ours() -> "tuple[int, int]":
     """Who keeps etc/: root, or the user of a single-user installation."""
     return ROOT if calls.geteuid() == 0 else (calls.geteuid(), calls.getegid())
-
-
-def _shown(name: bytes) -> str:
-    return name.decode("utf-8", "replace")

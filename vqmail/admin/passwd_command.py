@@ -65,7 +65,7 @@ def serve(argv: "list[bytes]", env: "Env", caller: "Caller") -> int:  # noqa: AR
     user, domain = user_command.address(asked["USER@DOMAIN"])
     domain = mailboxes.real_domain(domain)
     user = user.lower()
-    whose = log.printable(user + b"@" + domain).decode()
+    whose = log.shown(user + b"@" + domain)
     known = None
     if caller.master or caller.owns(domain):
         mailboxes.info(domain, user)            # before anybody types a password

@@ -81,4 +81,4 @@ def _of_roles(t: "Transaction", where: usertexts.Domain) -> "list[str]":
 
 
 def _text(name: bytes) -> str:
-    return log.printable(name).decode()
+    return log.shown(name)

@@ -35,7 +35,7 @@ def check(steps: "list[Step]", domains: "list[bytes]") -> None:
         free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
         if size > free * found.f_frsize or (found.f_files and files > found.f_ffree):
             raise codes.TryLater("nothing was changed: the disk of %s is full (%s): this needs %d bytes in %d files" % (
-                log.printable(place).decode(), os.strerror(errno.ENOSPC), size, files))
+                log.shown(place), os.strerror(errno.ENOSPC), size, files))
 
 
 def nearest(path: bytes) -> bytes:

@@ -15,11 +15,11 @@ import os
 import stat
 
 from vqmail import codes
-from vqmail.admin import patience, room
+from vqmail.admin import disk, patience, room
 from vqmail.formats import assign, journal
 from vqmail.store import compiled
 from vqmail.store import journal as changes
-from vqmail.unix import beneath, calls, log
+from vqmail.unix import calls, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from vqmail.formats.journal import Step
 
-LIMIT = 256 << 20               # bytes of a file that is read to be changed
 MODE = 0o644
 
 
@@ -65,46 +64,34 @@ class Transaction:
 
     def read(self, path: bytes) -> "bytes | None":
         """The content of the file as it will be; None if it is, or will be, absent.  TryLater on trouble."""
-        path = _real(path)
+        path = disk.real(path)
         step, path = self._last(path)
         if step is not None:
             if step[0] == journal.WRITE:
                 return step[5]
             if step[0] in (journal.REMOVE, journal.TREE, journal.MOVE):
                 return None
-            raise codes.TryLater("%s is not a file" % _shown(path))
-        try:
-            with changes.place(path) as at:
-                text, found = beneath.read(at, LIMIT)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise codes.TryLater("cannot read %s: %s" % (_shown(path), error.strerror)) from None
-        except ValueError as error:
-            raise codes.TryLater("%s: %s" % (_shown(path), error)) from None
-        if changes.virtual_root(path) and found.st_nlink > 1:
-            # its other name may be in somebody else's domain: what is read here may be shown
-            raise codes.TryLater("%s has more than one name; copy it and put the copy in its place" % _shown(path))
-        return text
+            raise codes.TryLater("%s is not a file" % log.shown(path))
+        return disk.read(path)
 
     def kind(self, path: bytes) -> "str | None":
         """What will be there: file, directory, link, other; None if nothing."""
-        path = _real(path)
+        path = disk.real(path)
         step, path = self._last(path)
         if step is not None:
             return {journal.WRITE: "file", journal.DIRECTORY: "directory", journal.LINK: "link"}.get(step[0])
-        return kind(path)
+        return disk.kind(path)
 
     def names(self, path: bytes) -> "list[bytes]":
         """The names in the directory `path` as it is on the disk, before this change; none if it is absent."""
-        return names(path)
+        return disk.names(path)
 
     # changing
 
     def write(self, path: bytes, text: bytes, mode: "int | None" = None,
               owner: "tuple[int, int] | None" = None) -> None:
         """Make `path` a file with `text`.  Without mode and owner it keeps those it has; a new one is 0644 and ours."""
-        path = _real(path)
+        path = disk.real(path)
         if mode is None or owner is None:
             before = self._like(path)
             mode, owner = before[0] if mode is None else mode, owner or before[1]
@@ -112,39 +99,39 @@ class Transaction:
 
     def remove(self, path: bytes) -> None:
         """Take away a file, a link, or a directory that is empty by then; absent is fine."""
-        self._add(journal.REMOVE, _real(path))
+        self._add(journal.REMOVE, disk.real(path))
 
     def make_directory(self, path: bytes, mode: int, owner: "tuple[int, int]") -> None:
         """Make a directory, which must not be there; what it lies in must be there, or be made by this change."""
-        self._free(_real(path))
-        self._add(journal.DIRECTORY, _real(path), b"%o" % mode, *_owner(owner))
+        self._free(disk.real(path))
+        self._add(journal.DIRECTORY, disk.real(path), b"%o" % mode, *_owner(owner))
 
     def link(self, target: bytes, path: bytes) -> None:
         """Make the symbolic link `path`, which takes the place of another link, to `target`."""
-        path = _real(path)
+        path = disk.real(path)
         if self.kind(path) not in (None, "link"):
-            raise codes.GiveUp("%s is there already, and no link" % _shown(path))
+            raise codes.GiveUp("%s is there already, and no link" % log.shown(path))
         self._add(journal.LINK, path, target)
 
     def move(self, old: bytes, new: bytes) -> None:
         """Give the file or directory `old`, which this change has not touched, the free name `new`."""
-        old, new = _real(old), _real(new)
+        old, new = disk.real(old), disk.real(new)
         self._free(new)
         if any(each.startswith(old + b"/") or each == old for step in self._steps for each in step[1:2]):
-            raise ValueError("%s was changed already and cannot be moved in the same change" % _shown(old))
+            raise ValueError("%s was changed already and cannot be moved in the same change" % log.shown(old))
         try:
             with changes.place(old) as at:
                 inode, device = changes.inode(at), calls.lstat(at.path).st_dev
             if device != os.stat(room.nearest(os.path.dirname(new))).st_dev:
                 raise OSError(errno.EXDEV, "it is on a file system of its own; move it by hand")
         except OSError as error:
-            raise codes.GiveUp("cannot move %s: %s" % (_shown(old), error.strerror)) from None
+            raise codes.GiveUp("cannot move %s: %s" % (log.shown(old), error.strerror)) from None
         self._add(journal.MOVE, old, new, b"%d" % inode)
 
     def remove_tree(self, path: bytes) -> None:
         """Remove a directory, which must be in a trash, and all that is in it."""
         if b"/.trash/" not in path:
-            raise ValueError("%s is in no trash" % _shown(path))
+            raise ValueError("%s is in no trash" % log.shown(path))
         self._add(journal.TREE, path)
 
     def compile(self, domain: "bytes | None" = None) -> None:
@@ -209,7 +196,7 @@ class Transaction:
         except FileNotFoundError:
             return MODE, None
         except OSError as error:
-            raise codes.TryLater("cannot look at %s: %s" % (_shown(path), error.strerror)) from None
+            raise codes.TryLater("cannot look at %s: %s" % (log.shown(path), error.strerror)) from None
         if not stat.S_ISREG(found.st_mode):
             return MODE, None
         # no set-uid bit: in a domain the old file may be of its owner's making
@@ -217,7 +204,7 @@ class Transaction:
 
     def _free(self, path: bytes) -> None:
         if self.kind(path) is not None:
-            raise Already("%s is there already" % _shown(path))
+            raise Already("%s is there already" % log.shown(path))
 
     def _check_assign(self) -> None:
         """A users/assign that cannot be compiled must not become one that is half changed."""
@@ -254,48 +241,5 @@ def recover() -> bool:
         return t.recovered
 
 
-def kind(path: bytes) -> "str | None":
-    """What is there: file, directory, link, other; None if nothing.  No link is followed below control/virtualroot."""
-    try:
-        with changes.place(path) as at:
-            mode = calls.lstat(at.path).st_mode
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise codes.TryLater("cannot look at %s: %s" % (_shown(path), error.strerror)) from None
-    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
-    return kinds.get(stat.S_IFMT(mode), "other")
-
-
-def names(path: bytes) -> "list[bytes]":
-    """The names in the directory `path`, in order; none if it is absent."""
-    try:
-        number = beneath.walk(*changes.trusted(path + b"/"))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise codes.TryLater("cannot look into %s: %s" % (_shown(path), error.strerror)) from None
-    try:
-        return sorted(calls.listdir(b"/proc/self/fd/%d" % number))
-    finally:
-        calls.close(number)
-
-
-def read(path: bytes) -> "bytes | None":
-    """The content of a file as it is now, for commands that only look.  TryLater on trouble."""
-    return Transaction().read(path)
-
-
-def _real(path: bytes) -> bytes:
-    """Where a file of ours really is: a postmaster may have put a link in its place, and that must stay one."""
-    if not path.startswith(b"/"):
-        raise ValueError("%s is not a whole path" % _shown(path))
-    return path if changes.virtual_root(path) else os.path.realpath(path)
-
-
 def _owner(owner: "tuple[int, int] | None") -> "tuple[bytes, bytes]":
     return (b"-", b"-") if owner is None else (b"%d" % owner[0], b"%d" % owner[1])
-
-
-def _shown(path: bytes) -> str:
-    return log.printable(path).decode()

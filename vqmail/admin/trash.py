@@ -7,7 +7,7 @@ Only root can look into it: what an owner has lost he has lost.
 """
 
 from vqmail import codes
-from vqmail.admin import transaction
+from vqmail.admin import disk
 from vqmail.store import virtual
 from vqmail.unix import calls
 
@@ -41,7 +41,7 @@ def put(t: "Transaction", domain: bytes, directory: bytes, record: "list[bytes]"
 def all_of(domain: bytes = b"") -> "list[bytes]":
     """What of `domain`, or of all, is in the trash, the oldest first."""
     return [b"%s/%d.%s" % (place(), when, name) for when, name in sorted(
-        (int(number), name) for number, _, name in (each.partition(b".") for each in transaction.names(place()))
+        (int(number), name) for number, _, name in (each.partition(b".") for each in disk.names(place()))
         if number.isdigit() and (not domain or name == domain))]
 
 
@@ -78,11 +78,3 @@ def take(t: "Transaction", path: bytes, directory: bytes) -> None:
     t.move(path + CONTENT, directory)
     t.remove(path + MANIFEST)
     t.remove(path)
-
-
-def purge(t: "Transaction", before: int, domain: bytes = b"") -> "list[bytes]":
-    """Remove, for good, what was deleted before `before`; what that is."""
-    found = [each for each in all_of(domain) if time_of(each) < before]
-    for each in found:
-        t.remove_tree(each)
-    return found

@@ -156,7 +156,7 @@ def _trash(asked: "dict[str, Any]", _: "Caller", __: bytes, domain: bytes) -> st
         command.show([{"user": name, "domain": domain, "time": when} for name, when in found])
         return ""
     return "\n".join("%s   deleted %s" % (
-        log.printable(name + b"@" + domain).decode(), time.strftime("%Y-%m-%d %H:%M", time.localtime(when)))
+        log.shown(name + b"@" + domain), time.strftime("%Y-%m-%d %H:%M", time.localtime(when)))
         for name, when in found)
 
 
@@ -194,7 +194,7 @@ def _list(asked: "dict[str, Any]", _: "Caller", __: bytes, domain: bytes) -> str
     if asked["--json"]:
         command.show([each + b"@" + domain for each in found])
         return ""
-    return "\n".join(log.printable(each + b"@" + domain).decode() for each in found)
+    return "\n".join(log.shown(each + b"@" + domain) for each in found)
 
 
 def _logins(asked: "dict[str, Any]", users: "list[bytes]", domain: bytes) -> str:
@@ -203,12 +203,12 @@ def _logins(asked: "dict[str, Any]", users: "list[bytes]", domain: bytes) -> str
         command.show([{"user": each, "domain": domain, "last_login": last[each].time if each in last else None,
                        "last_ip": last[each].ip if each in last else None} for each in users])
         return ""
-    return "\n".join("%-40s %s" % (log.printable(each + b"@" + domain).decode(), _when(
+    return "\n".join("%-40s %s" % (log.shown(each + b"@" + domain), _when(
         last[each].time, last[each].ip) if each in last else "never") for each in users)
 
 
 def _when(seconds: int, ip: bytes) -> str:
-    return "%s  %s" % (time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)), log.printable(ip).decode())
+    return "%s  %s" % (time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)), log.shown(ip))
 
 
 def _info(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> str:
@@ -225,7 +225,7 @@ def _info(asked: "dict[str, Any]", _: "Caller", user: bytes, domain: bytes) -> s
         elif key == "last_login" and isinstance(value, int):
             value = _when(value, b"").strip().encode()
         text = value if isinstance(value, bytes) else str(value or "").encode()
-        lines.append("%-20s %s" % (key.replace("_", " "), log.printable(text).decode() or "none"))
+        lines.append("%-20s %s" % (key.replace("_", " "), log.shown(text) or "none"))
     return "\n".join(lines)
 
 

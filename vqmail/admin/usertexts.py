@@ -1,7 +1,7 @@
 """The two texts of a domain that name its users, as they will be in a transaction, and changes to a line of theirs."""
 
 from vqmail import codes
-from vqmail.admin import quotas, transaction
+from vqmail.admin import disk, quotas, transaction
 from vqmail.formats import lines, options, passwd
 from vqmail.record import Record
 from vqmail.store import control, virtual
@@ -30,12 +30,12 @@ def look(domain: bytes, read: "Callable[[bytes], bytes | None]") -> Domain:
     path = directory + virtual.TEXT
     text = read(path)
     if text is None:
-        kind = transaction.kind(directory)
+        kind = disk.kind(directory)
         if kind == "link":
             raise codes.GiveUp("%s is another name of a domain: give that domain" % domain.decode())
         raise codes.GiveUp("there is no domain %s; vq-domain add makes it" % domain.decode() if kind is None else
                            "%s has no users' file %s; write one, with a line that is just a #" % (
-                               domain.decode(), shown(path)))
+                               domain.decode(), log.shown(path)))
     chosen = read(directory + virtual.OPTIONS)
     try:
         _check_whole(text)
@@ -45,7 +45,7 @@ def look(domain: bytes, read: "Callable[[bytes], bytes | None]") -> Domain:
             _check_whole(chosen)
         return Domain(domain, directory, text, chosen or b"", users, options.parse((chosen or b"").split(b"\n")))
     except ValueError as error:
-        raise codes.GiveUp("%s: %s" % (shown(path), error)) from None
+        raise codes.GiveUp("%s: %s" % (log.shown(path), error)) from None
 
 
 def of(t: transaction.Transaction, domain: bytes) -> Domain:
@@ -67,7 +67,7 @@ def _check_whole(text: bytes) -> None:
 def entry(where: Domain, name: bytes) -> passwd.Entry:
     """The user `name`.  GiveUp if there is none."""
     if name not in where.users:
-        raise codes.GiveUp("there is no %s" % shown(name + b"@" + where.name))
+        raise codes.GiveUp("there is no %s" % log.shown(name + b"@" + where.name))
     return where.users[name]
 
 
@@ -114,8 +114,3 @@ def write_options(t: transaction.Transaction, where: Domain, name: bytes, values
 def ours() -> "tuple[int, int]":
     """Uid and gid of whoever keeps these texts: root, or the user of a single-user installation."""
     return calls.geteuid(), calls.getegid()
-
-
-def shown(text: bytes) -> str:
-    """A name or path for people."""
-    return log.printable(text).decode()

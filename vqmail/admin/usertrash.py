@@ -8,9 +8,10 @@ Every function that changes something is given the transaction, and does not com
 import time
 
 from vqmail import codes
-from vqmail.admin import aliases, mailboxes, transaction, usertexts
+from vqmail.admin import aliases, disk, mailboxes, transaction, usertexts
 from vqmail.formats import lines, options, passwd
 from vqmail.store import control
+from vqmail.unix import log
 
 TRASH = b"/.trash"
 
@@ -27,7 +28,7 @@ def delete(t: transaction.Transaction, domain: bytes, user: bytes) -> "list[str]
         t.write(place + b"/options", (lines.find(where.options_text, name) or b"") + b"\n", 0o600, usertexts.ours())
     home = b"/" + entry.home.strip(b"/")
     if not mailboxes.is_own(where, entry):
-        odd.append("the home %s is not only this user's: it stays where it is" % usertexts.shown(home))
+        odd.append("the home %s is not only this user's: it stays where it is" % log.shown(home))
     elif t.kind(where.directory + home) == "directory":
         t.move(where.directory + home, place + b"/home")
     usertexts.change(t, where, name, None, {})
@@ -52,18 +53,18 @@ def restore(t: transaction.Transaction, domain: bytes, user: bytes) -> "list[str
         entries = list(passwd.entries(text.split(b"\n"), max(control.number(b"minuid"), 1)))
         values = options.parse((chosen or b"").split(b"\n")).get(name, {})
     except ValueError as error:
-        raise codes.GiveUp("%s: %s" % (usertexts.shown(place), error)) from None
+        raise codes.GiveUp("%s: %s" % (log.shown(place), error)) from None
     if len(entries) != 1 or entries[0].name != name:
-        raise codes.GiveUp("%s/passwd is not the line of %s" % (usertexts.shown(place), usertexts.shown(name)))
+        raise codes.GiveUp("%s/passwd is not the line of %s" % (log.shown(place), log.shown(name)))
     mailboxes.check_room(where)
     home = where.directory + b"/" + entries[0].home.strip(b"/")
     odd: list[str] = []
     if t.kind(place + b"/home") is None:
         if t.kind(home) is None:
             raise codes.GiveUp("there is no home of %s in the trash, nor %s" % (
-                mailboxes.address(name, domain), usertexts.shown(home)))
+                mailboxes.address(name, domain), log.shown(home)))
     elif t.kind(home) is not None:
-        raise codes.GiveUp("%s is there: move it away" % usertexts.shown(home))
+        raise codes.GiveUp("%s is there: move it away" % log.shown(home))
     else:
         t.move(place + b"/home", home)
     usertexts.change(t, where, name, lines.find(text, name), values or None)
@@ -87,13 +88,13 @@ def purge(t: transaction.Transaction, domain: bytes, user: bytes = b"", before: 
 
 def deleted(domain: bytes) -> "list[tuple[bytes, int]]":
     """(user, time) of all in the trash, the oldest first."""
-    found = _trash(usertexts.look(domain, transaction.read))
+    found = _trash(usertexts.look(domain, disk.read))
     return [(each.partition(b".")[2], int(each.partition(b".")[0])) for each in found]
 
 
 def _trash(where: usertexts.Domain) -> "list[bytes]":
     """The names in the trash, the oldest first."""
-    found = [each for each in transaction.names(where.directory + TRASH) if each.partition(b".")[0].isdigit()]
+    found = [each for each in disk.names(where.directory + TRASH) if each.partition(b".")[0].isdigit()]
     return sorted(found, key=lambda each: int(each.partition(b".")[0]))
 
 

@@ -4,7 +4,7 @@ import time
 
 from vqmail import codes
 from vqmail.formats import bounce, date822, dsn, header, quoting, sendlog
-from vqmail.store import control, lost, queue, submit
+from vqmail.store import control, lost, queue, queued, submit
 from vqmail.unix import calls, fd
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ class Bouncer:
 
     def add(self, number: int, recipient: bytes, report: bytes) -> None:
         """Note that `recipient` failed for good; on the disk when this returns, OSError if it cannot be."""
-        queue.add_bounce(number, bounce.paragraph(recipient, report))
+        queued.add_bounce(number, bounce.paragraph(recipient, report))
 
     def send(self, number: int, sender: bytes, birth: int) -> "list[bytes]":
         """Queue the bounce of message `number`, if anything of it failed, and remove its paragraphs.
@@ -37,7 +37,7 @@ class Bouncer:
         Returns log lines.  OSError if it could not be queued; then nothing is changed.
         """
         try:
-            paragraphs = queue.open_bounce(number)
+            paragraphs = queued.open_bounce(number)
         except FileNotFoundError:
             return []
         try:
@@ -52,7 +52,7 @@ class Bouncer:
                 lines = [sendlog.bounced(number, qp)]
         finally:
             calls.close(paragraphs)
-        queue.remove_bounce(number)
+        queued.remove_bounce(number)
         return lines
 
     def delay(self, number: int, sender: bytes, birth: int, until: int,

@@ -1,6 +1,6 @@
 """Telling a sender, once, that a message still waits (control/queuewarn)."""
 
-from vqmail.store import queue
+from vqmail.store import queue, queued
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ def tell(one: "Message", passes: "list[Pass]", until: int, rules: "Rules", bounc
         return
     number = one.number
     try:
-        if not queue.told_of_delay(number):
+        if not queued.told_of_delay(number):
             reports = {recipient.address: recipient.report for each in passes for recipient in each.recipients}
             waiting = [(rules.strip_prefix(address), reports.get(address, b"")) for address in _open(number)]
             lines = bouncer.delay(number, one.sender or b"", one.birth, until, waiting)
             log.say(*lines)
             one.told = True
             if lines:
-                queue.note_told_of_delay(number)
+                queued.note_told_of_delay(number)
         one.told = True
     except (OSError, ValueError) as error:
         log.trouble("trouble telling of the delay", queue.split(b"info", number), error)
@@ -37,7 +37,7 @@ def _open(number: int) -> "list[bytes]":
     addresses = []
     for channel in (0, 1):
         try:
-            addresses += [address for _, address in queue.read_recipients(number, channel)]
+            addresses += [address for _, address in queued.read_recipients(number, channel)]
         except FileNotFoundError:               # that channel is done
             continue
     return addresses

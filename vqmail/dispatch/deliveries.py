@@ -1,7 +1,7 @@
 """The deliveries of the passes under way: begun as slots become free, their reports written down."""
 
 from vqmail.formats import dsn, quoting, sendlog
-from vqmail.store import queue
+from vqmail.store import queue, queued
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +84,6 @@ class Deliveries:
 
     def _mark(self, each: "Pass", recipient: "Recipient", letter: bytes) -> None:
         try:
-            queue.mark(each.message.number, each.channel, recipient.offset, sync=letter == b"D")
+            queued.mark(each.message.number, each.channel, recipient.offset, sync=letter == b"D")
         except OSError as error:                # the recipient may get it twice
             self._log.trouble("trouble marking", queue.split(queue.CHANNEL[each.channel], each.message.number), error)

@@ -1,6 +1,6 @@
 """A message that vq-send knows of, and one pass over its recipients on one channel."""
 
-from vqmail.store import queue
+from vqmail.store import queue, queued
 
 
 class Recipient:
@@ -55,7 +55,7 @@ class Message:
         self.number = number
         self.birth = birth
         self.sender = sender                    # None: not read yet
-        self.waiting: queue.Waiting | None = None
+        self.waiting: queued.Waiting | None = None
         self.due: list[int | None] = [None, None]
         self.passes: list[Pass | None] = [None, None]
         self.tries = [0, 0]                     # passes begun in this life of vq-send, since the clock last jumped

@@ -9,7 +9,7 @@ recipients is preprocessed first: its marks are what keeps a crash from repeatin
 from vqmail.dispatch import agenda, arrivals, delays, deliveries, journal, recovery, removal
 from vqmail.dispatch.message import Message, Pass, Recipient
 from vqmail.formats import retry, sendlog
-from vqmail.store import queue
+from vqmail.store import queue, queued
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Scheduler:
         self._agenda.catch_up(now)
         self._messages.update(recovery.messages(now, self.log))
         for one in list(self._messages.values()):
-            self._wait(one, [queue.due(one.number, channel) for channel in (0, 1)])
+            self._wait(one, [queued.due(one.number, channel) for channel in (0, 1)])
         self.log.status()
 
     def look(self) -> None:
@@ -130,7 +130,7 @@ class Scheduler:
         """Look into todo/N, and make the first attempt."""
         number = one.number
         try:
-            waiting = queue.read_todo(number)
+            waiting = queued.read_todo(number)
         except FileNotFoundError:               # the queue took it back, or mess/N did not survive a crash
             self._remove_todo(one, lambda: self._forget(one))
             return
@@ -167,8 +167,8 @@ class Scheduler:
             return True
         try:
             if one.sender is None:
-                one.birth, one.sender = queue.read_info(number)
-            recipients = [Recipient(address, offset) for offset, address in queue.read_recipients(number, channel)]
+                one.birth, one.sender = queued.read_info(number)
+            recipients = [Recipient(address, offset) for offset, address in queued.read_recipients(number, channel)]
         except (OSError, ValueError) as error:
             self.log.trouble("trouble reading", queue.split(queue.CHANNEL[channel], number), error)
             self._postpone(one, channel, now + retry.TROUBLE)
@@ -208,7 +208,7 @@ class Scheduler:
         one.passes[each.channel] = None
         if each.done():
             try:
-                queue.remove_recipients(one.number, each.channel)
+                queued.remove_recipients(one.number, each.channel)
             except OSError as error:
                 self.log.trouble("trouble removing", queue.split(queue.CHANNEL[each.channel], one.number), error)
                 self._postpone(one, each.channel, self._now + retry.TROUBLE)
@@ -242,7 +242,7 @@ class Scheduler:
         records = tuple([(each.address, each.done) for each in one_pass.recipients] if one_pass else []
                         for one_pass in one.passes)
         try:
-            queue.preprocess(one.waiting, (records[0], records[1]))
+            queued.preprocess(one.waiting, (records[0], records[1]))
         except OSError as error:
             self.log.trouble("trouble writing", queue.split(b"info", one.number), error)
             self._arrivals.put_back(one.number)         # and all of it is tried again
@@ -260,11 +260,11 @@ class Scheduler:
         number = one.number
         try:
             if one.sender is None:
-                one.birth, one.sender = queue.read_info(number)
+                one.birth, one.sender = queued.read_info(number)
             if one.failed or one.waiting is None:       # in S5 it may have failed in an earlier life
                 self.log.say(*self._bouncer.send(number, one.sender, one.birth))
             if one.waiting is None:
-                queue.remove_info(number)
+                queued.remove_info(number)
         except (OSError, ValueError) as error:
             self.log.trouble("trouble injecting bounce message", queue.BOUNCE + b"/%d" % number, error)
             if one.waiting is not None:

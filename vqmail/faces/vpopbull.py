@@ -140,7 +140,7 @@ def _copy(message: bytes, domain: bytes, name: bytes) -> bool:
                           _missing(message, address) + message)
         if done.returncode == codes.OK:
             return True
-        why = log.printable((done.stdout + done.stderr).strip()).decode()
+        why = log.shown((done.stdout + done.stderr).strip())
     except codes.Failure as failure:
         why = str(failure)
     log.line(b"vpopbull", "%s has not got it: %s" % (names.shown(address), why))

@@ -28,7 +28,6 @@ ADDRESSES = (b"from", b"reply-to")
 SUBJECT_LIMIT = 200
 ID_LIMIT = 500                  # bytes of a Message-ID that is repeated
 REFERENCES = 10                 # of them
-LINE = 998                      # RFC 5322 2.1.1
 
 
 def objection(sender: bytes, head: bytes, ours: "list[bytes]") -> str:

@@ -123,6 +123,16 @@ def values(text: bytes, name: bytes) -> "list[bytes]":
     return [each.strip(b" \t\r") for each in found]
 
 
+def read(pieces: "Iterable[bytes]") -> bytes:
+    """The header of the message in `pieces`; no more of it than that is asked for."""
+    head = Header()
+    for each in pieces:
+        head.feed(each)
+        if head.complete:
+            break
+    return head.text
+
+
 class Header:
     """Collects the header of a message fed in pieces: everything before the first empty line.
 
@@ -154,8 +164,3 @@ class Header:
         """How many lines begin with `received` or `delivered`, in any case (QMAIL interface 12.4)."""
         lower = b"\n" + self.text.lower()
         return lower.count(b"\nreceived") + lower.count(b"\ndelivered")
-
-    def has_line(self, line: bytes) -> bool:
-        """Whether `line`, which ends in a newline, is one of the lines, to the byte."""
-        text = self.text if self.text.endswith(b"\n") else self.text + b"\n"
-        return text.startswith(line) or b"\n" + line in text

@@ -1,6 +1,6 @@
 """Colours on a terminal, for the commands that administrators read."""
 
-RED, GREEN, YELLOW, BOLD = b"31", b"32", b"33", b"1"
+RED, GREEN, YELLOW = b"31", b"32", b"33"
 
 
 def paint(text: bytes, colour: bytes, *, wanted: bool) -> bytes:

@@ -7,7 +7,7 @@ import time
 
 from vqmail import codes
 from vqmail.formats import checkpassword, header
-from vqmail.logins import authentication
+from vqmail.logins import account, authentication
 from vqmail.proto import sasl
 from vqmail.unix import calls, child, fd
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vqmail.record import Record
     from vqmail.unix.chain import Env
 
-SERVICE = b"smtp"
 DEADLINE = 60                   # seconds that a checkpassword program may take
 NO_SOONER = 1.0                 # seconds from the question to a no
 PROGRAM_SAYS_NO = (codes.PASSWORD_WRONG, codes.PASSWORD_NOBODY)     # every other code is trouble
@@ -56,14 +55,14 @@ class Attempt:
                 self._answer = self._run(step)
                 return -1
             if self._service is None:
-                self._service = authentication.Exchange(self._env, SERVICE, 0)
+                self._service = authentication.Exchange(self._env, account.SMTP, 0)
             return self._service.check(step.name, step.secret, step.challenge)
         assert isinstance(step, sasl.Relay)
         if self._proved:
             self._answer = NO if step.message else authentication.Answer(codes.OK, self._proved, b"")
             return -1
         if self._service is None:
-            self._service = authentication.Exchange(self._env, SERVICE, 0)
+            self._service = authentication.Exchange(self._env, account.SMTP, 0)
         return self._service.scram(step.message)
 
     def answer(self) -> authentication.Answer:

@@ -1,4 +1,4 @@
-"""May he in, and who is he?  The one answer, for POP3, SMTP and whoever calls vq-checkpassword.
+"""Is he let in, and who is he?  The one answer, for POP3, SMTP and whoever calls vq-checkpassword.
 
 check() asks the sources of control/loginsources in turn (sources says what their answers mean to the next), counts
 who guesses and makes him wait (guessing), and does what a login brings with it: a better hash, the date of it, POP

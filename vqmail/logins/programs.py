@@ -10,7 +10,7 @@ It gets name NUL password NUL challenge NUL on descriptor 3, the variables of th
 from vqmail import codes, vqhome
 from vqmail.formats import checkpassword, loginreply
 from vqmail.logins import account, systemusers
-from vqmail.unix import calls, child, fd, sockets
+from vqmail.unix import calls, child, fd, log, sockets
 
 DEADLINE = 30                   # seconds
 PAM = vqhome.path(b"bin/vq-pam")
@@ -36,7 +36,7 @@ def pam(service: bytes, name: bytes, secret: bytes, challenge: bytes,
     if client.service == account.SMTP:
         return _without_id(name)
     raise codes.TryLater("PAM lets %s in, but /etc/passwd has no line for him with a uid and gid from control/minuid "
-                         "on" % _shown(name))
+                         "on" % log.shown(name))
 
 
 def program(words: "list[bytes]", name: bytes, secret: bytes, challenge: bytes,
@@ -50,11 +50,11 @@ def program(words: "list[bytes]", name: bytes, secret: bytes, challenge: bytes,
     if not said:
         if client.service == account.SMTP:      # for SMTP only the exit code counts: it need not run anything
             return _without_id(name)
-        raise codes.TryLater("%s ended with 0 without running the program behind it" % _shown(words[0]))
+        raise codes.TryLater("%s ended with 0 without running the program behind it" % log.shown(words[0]))
     try:
         reply = loginreply.decode(said)
     except ValueError as error:
-        raise codes.TryLater("%s: %s" % (_shown(words[0]), error)) from None
+        raise codes.TryLater("%s: %s" % (log.shown(words[0]), error)) from None
     if uid not in (0, reply.uid):               # a user's process may not speak for another user
         raise codes.TryLater("uid %d says it is %d" % (uid, reply.uid))
     user, _, domain = (reply.user if uid == 0 and reply.user else name).rpartition(b"@")
@@ -69,12 +69,8 @@ def _without_id(name: bytes) -> account.Account:
 
 
 def _trouble(path: bytes, code: int) -> codes.TryLater:
-    return codes.TryLater("%s %s" % (_shown(path), (
+    return codes.TryLater("%s %s" % (log.shown(path), (
         "was killed by signal %d" % -code if code < 0 else "ended with %d" % code)))
-
-
-def _shown(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
 
 
 def _run(argv: "list[bytes]", name: bytes, secret: bytes, challenge: bytes,
@@ -101,7 +97,7 @@ def _run(argv: "list[bytes]", name: bytes, secret: bytes, challenge: bytes,
         code = child.wait_within(pid, DEADLINE)
         return code, *sockets.said(here, loginreply.LIMIT)
     except OSError as error:
-        raise codes.TryLater("cannot start %s: %s" % (_shown(argv[0]), error.strerror)) from None
+        raise codes.TryLater("cannot start %s: %s" % (log.shown(argv[0]), error.strerror)) from None
     finally:
         checkpassword.wipe(data)
         for each in opened:

@@ -28,7 +28,7 @@ def rehash(domain: bytes, user: bytes, secret: bytes, stored: bytes) -> None:
 
 def now(domain: bytes, user: bytes, secret: bytes, stored: bytes) -> bool:
     """Do it here; whether it was done.  TryLater, OSError."""
-    lock = changes.lock_if_free()
+    lock = changes.lock_within(0)
     if lock < 0:
         return False
     try:

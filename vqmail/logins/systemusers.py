@@ -13,7 +13,7 @@ from vqmail import codes
 from vqmail.logins import account
 from vqmail.record import Record
 from vqmail.store import control, passwords
-from vqmail.unix import fd
+from vqmail.unix import fd, log
 
 PASSWD, SHADOW = b"/etc/passwd", b"/etc/shadow"
 LIMIT = 64 << 20
@@ -41,7 +41,7 @@ def find(name: bytes, path: bytes = PASSWD) -> "Entry | None":
     if fields is None:
         return None
     if len(fields) != 7 or not fields[2].isdigit() or not fields[3].isdigit() or len(fields[2] + fields[3]) > 20:
-        raise codes.TryLater("%s: the line of %s makes no sense: mend it" % (path.decode(), _shown(name)))
+        raise codes.TryLater("%s: the line of %s makes no sense: mend it" % (path.decode(), log.shown(name[:100])))
     least = max(control.number(b"minuid"), 1)
     entry = Entry(fields[0], fields[1], int(fields[2]), int(fields[3]), fields[5], fields[6] or b"/bin/sh")
     return entry if entry.uid >= least and entry.gid >= least else None
@@ -62,7 +62,7 @@ def check(name: bytes, secret: bytes, challenge: bytes, passwd: bytes = PASSWD,
     if stored == ELSEWHERE:
         fields = _line(shadow, name)
         if fields is None:
-            raise codes.TryLater("%s: there is no line for %s: run pwconv" % (shadow.decode(), _shown(name)))
+            raise codes.TryLater("%s: there is no line for %s: run pwconv" % (shadow.decode(), log.shown(name[:100])))
         stored, why = fields[1], _expired([*fields, *[b""] * 9][:9], int(time.time()) // DAY)
     right = passwords.verify(secret, stored or None, challenge)
     if not right:
@@ -96,7 +96,3 @@ def _line(path: bytes, name: bytes) -> "list[bytes] | None":
         if line.startswith(start):
             return line.split(b":")
     return None
-
-
-def _shown(name: bytes) -> str:
-    return "".join(chr(each) if 32 < each < 127 else "?" for each in name[:100])

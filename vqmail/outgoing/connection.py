@@ -42,11 +42,6 @@ class Connection:
             self._socket.close()
             raise
 
-    @property
-    def encrypted(self) -> bool:
-        """Whether it is in TLS."""
-        return self._channel is not None
-
     def secure(self, context: "SSLContext", name: bytes) -> None:
         """Make it TLS.  tls.Failed, or Lost."""
         until = time.monotonic() + self.patience

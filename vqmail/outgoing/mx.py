@@ -26,12 +26,9 @@ ONE_LOOKUP = 10.0               # and for one of them
 HOSTS = 20                      # MX records that count; who has more gets no more tries
 EACH = 16                       # addresses of one host that count
 TARGETS = 50                    # addresses in all
-ALIASES = 8                     # CNAMEs in a row
 KEEP = 3600                     # seconds an answer is believed at most
 KEEP_NOTHING = 60               # and an answer that there is nothing
 CACHED = 1000                   # answers kept at once
-LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789-_."
-RESOLV_CONF = b"/etc/resolv.conf"
 
 
 class Target(Record):
@@ -93,7 +90,8 @@ class Names:
         seconds = min(ONE_LOOKUP, deadline - now)
         if seconds <= 0:
             raise Trouble("its names took longer than %d seconds" % PATIENCE)
-        self._resolver = self._resolver or Resolver()
+        if self._resolver is None:
+            self._resolver = load()()
         answer = self._resolver.ask(name, kind, seconds)
         keep = max(0, min(answer.ttl, KEEP if answer.records else KEEP_NOTHING))
         if len(self._cache) >= CACHED:
@@ -108,8 +106,11 @@ class _Search:
     def __init__(self, names: Names, host: bytes) -> None:
         self._names = names
         self._host = host
-        self._shown = log.printable(host).decode()
         self._deadline = time.monotonic() + PATIENCE
+
+    @property
+    def _shown(self) -> str:
+        return log.shown(self._host)
 
     def looped(self) -> codes.Failure:
         """What to say when the best place is here."""
@@ -190,11 +191,12 @@ class _Search:
         return codes.TryLater("I cannot find out for now where mail for %s goes: %s. (#4.1.2)" % (self._shown, error))
 
 
-def load() -> None:
-    """Import what looking up takes, in a process that is going to fork those who look up."""
-    import dns.exception
-    import dns.name
-    import dns.resolver  # noqa: F401
+def load() -> "type[Asked]":
+    """The class that asks the name servers.  A cold program that has no name to look up must not pay 60 ms for it; a
+    process that is going to fork those who look up calls this before."""
+    from vqmail.outgoing import nameserver
+
+    return nameserver.Resolver
 
 
 def _ordered(hosts: "list[tuple[int, bytes, list[bytes]]]") -> "list[Target]":
@@ -204,100 +206,6 @@ def _ordered(hosts: "list[tuple[int, bytes, list[bytes]]]") -> "list[Target]":
         for each in packed[:EACH]:
             targets.setdefault(each, Target(ip.text(each), name))
     return list(targets.values())[:TARGETS]
-
-
-class Resolver:
-    """dnspython behind the one call that we need."""
-
-    def __init__(self, resolver: "Any" = None) -> None:
-        self._given = resolver
-        self._made: tuple[Any, Any] = (None, None)
-
-    def ask(self, name: bytes, kind: bytes, seconds: float) -> Answer:
-        """The MX, A or AAAA records of a name, CNAMEs followed.  Trouble if there is no certain answer."""
-        # a cold program that has no name to look up must not pay for these: 60 ms
-        import dns.exception
-        import dns.name
-        import dns.resolver
-
-        try:
-            wanted = dns.name.Name([*name.split(b"."), b""])
-        except dns.exception.DNSException:
-            return Answer([], 0, False)         # an empty label, or too long: nothing can have this name
-        deadline = time.monotonic() + seconds
-        try:
-            resolver = self._resolver()
-            ttl = KEEP
-            for _ in range(ALIASES):
-                answer = resolver.resolve(wanted, kind.decode(), lifetime=max(deadline - time.monotonic(), 0.01),
-                                          raise_on_no_answer=False, search=False)
-                _prefer(resolver, answer.nameserver)
-                ttl = min(ttl, answer.chaining_result.minimum_ttl)
-                if answer.rrset is not None:
-                    return Answer([_record(each) for each in answer.rrset], ttl, True)
-                if answer.canonical_name == wanted:
-                    _certain(answer.response)
-                    return Answer([], ttl, True)
-                wanted = answer.canonical_name
-        except dns.resolver.NXDOMAIN:
-            return Answer([], KEEP_NOTHING, False)
-        except dns.resolver.LifetimeTimeout:
-            raise Trouble("no name server answered") from None
-        except dns.resolver.NoResolverConfiguration:
-            raise Trouble("there is no name server in /etc/resolv.conf") from None
-        except dns.resolver.NoNameservers as error:
-            raise Trouble("no name server has an answer (%s)" % _reasons(error.kwargs["errors"])) from None
-        except dns.exception.DNSException as error:
-            raise Trouble("what the name server says makes no sense (%s)" % type(error).__name__) from None
-        except OSError as error:
-            raise Trouble(error.strerror or "cannot ask a name server") from None
-        raise Trouble("more than %d CNAMEs in a row" % ALIASES)
-
-    def _resolver(self) -> "Any":
-        """The resolver that was given; else the one of resolv.conf, made anew when that changed."""
-        if self._given is not None:
-            return self._given
-        import dns.resolver                     # see ask()
-
-        try:
-            status = calls.stat(RESOLV_CONF)
-            seen = (status.st_mtime_ns, status.st_ino)
-        except FileNotFoundError:
-            seen = (0, 0)
-        if self._made[0] != seen:
-            self._made = (seen, dns.resolver.Resolver(RESOLV_CONF.decode()))
-        return self._made[1]
-
-
-def _prefer(resolver: "Any", server: "Any") -> None:
-    """Ask the server first that has answered: one that is down costs a timeout once, not with each lookup."""
-    known = resolver.nameservers
-    if server in known[1:]:
-        resolver.nameservers = [server, *(each for each in known if each != server)]
-
-
-def _reasons(errors: "list[Any]") -> str:
-    """What each name server said, or what kind of failure it was, without its address: this may go into a bounce."""
-    said = dict.fromkeys(each[3] if isinstance(each[3], str) else type(each[3]).__name__ for each in errors)
-    return ", ".join(said) or "there is none"
-
-
-def _certain(response: "Any") -> None:
-    """Trouble if an empty answer is a referral: it says who may know, not that there is nothing."""
-    kinds = {each.rdtype for each in response.authority}
-    if 2 in kinds and 6 not in kinds:           # NS and no SOA
-        raise Trouble("the name server only says whom to ask; is it one for the programs of this machine?")
-
-
-def _record(record: "Any") -> "tuple[int, bytes] | bytes":
-    """(preference, name) of an MX, 4 or 16 bytes of an A or AAAA."""
-    if record.rdtype != 15:
-        return ip.pack(record.address.encode()) or b""
-    labels = record.exchange.labels[:-1]
-    name = b".".join(labels).lower()
-    if any(b"." in each for each in labels) or any(byte not in LETTERS for byte in name):
-        name = b"invalid."                      # no such name has an address
-    return record.preference, name
 
 
 def _alternately(families: "list[list[bytes]]") -> "list[bytes]":

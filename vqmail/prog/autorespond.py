@@ -144,15 +144,10 @@ def _fit(address: bytes) -> bool:
 
 
 def _header() -> bytes:
-    head = header.Header()
     try:
-        for piece in fd.pieces(0):
-            head.feed(piece)
-            if head.complete:
-                break
+        return header.read(fd.pieces(0))
     except OSError as error:
         raise codes.TryLater("fatal: unable to read message: %s" % error.strerror) from None
-    return head.text
 
 
 def _text(path: bytes) -> bytes:

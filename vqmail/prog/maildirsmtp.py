@@ -61,7 +61,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     except BlockingIOError:
         return codes.OK
     except OSError as error:
-        raise codes.TryLater("no maildir at %s: %s" % (_shown(maildir), error.strerror)) from None
+        raise codes.TryLater("no maildir at %s: %s" % (log.shown(maildir), error.strerror)) from None
     links = kept.Kept(IDLE, USES)
     try:
         return _Round(maildir, prefix, host, helo, env, links).run()
@@ -87,7 +87,7 @@ class _Round:
         try:
             messages = mailbox.Mailbox(self._maildir)
         except OSError as error:
-            raise codes.TryLater("no maildir at %s: %s" % (_shown(self._maildir), error.strerror)) from None
+            raise codes.TryLater("no maildir at %s: %s" % (log.shown(self._maildir), error.strerror)) from None
         code = codes.OK
         for index in range(messages.count):
             try:
@@ -102,7 +102,7 @@ class _Round:
                 code = codes.TEMPORARY
             for failure in messages.finish({index}) if done else ():
                 log.line(b"vq-maildirsmtp", "%s was sent, and will be again: %s" % (
-                    _shown(failure.filename or b"?"), failure.strerror))
+                    log.shown(failure.filename or b"?"), failure.strerror))
                 code = codes.TEMPORARY
         return code
 
@@ -172,7 +172,3 @@ def _after(number: int, length: int) -> "Iterator[bytes]":
     for piece in fd.pieces(number):
         yield piece[length:]
         length = max(length - len(piece), 0)
-
-
-def _shown(name: bytes) -> str:
-    return name.decode("utf-8", "replace")

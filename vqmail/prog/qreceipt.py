@@ -57,15 +57,10 @@ def main(argv: "list[bytes]", env: "Env") -> int:
 
 
 def _header() -> bytes:
-    head = header.Header()
     try:
-        for piece in fd.whole(0):
-            head.feed(piece)
-            if head.complete:
-                break
+        return header.read(fd.whole(0))
     except OSError as error:
         raise codes.TryLater("fatal: unable to read message: %s" % error.strerror) from None
-    return head.text
 
 
 def wanted(head: bytes, address: bytes) -> bool:

@@ -2,7 +2,7 @@
 
     ( code - text end )*  code [ space text ] end
 
-The end of a line is LF; a CR is ignored.  The last line's code counts.
+The end of a line is LF; a CR is ignored.  The last line's code counts.  The answer to EHLO has a meaning in each line.
 """
 
 from vqmail.record import Record
@@ -75,3 +75,19 @@ class Replies:
                 reply = Reply(int(code), self._text)
                 self._text, self._lines = b"", 0
                 return reply
+
+
+def offers(text: bytes) -> "dict[bytes, list[bytes]]":
+    """What a server offers, in its answer to EHLO: keyword to parameters, all in upper case."""
+    found: dict[bytes, list[bytes]] = {}
+    for line in text.split(b"\n")[1:-1]:       # behind the last newline is nothing
+        # AUTH=LOGIN is how it was written before there was a standard
+        keyword, *parameters = line[4:].upper().replace(b"AUTH=", b"AUTH ").split() or [b""]
+        found[keyword] = found.get(keyword, []) + parameters
+    return found
+
+
+def size_limit(offered: "dict[bytes, list[bytes]]") -> int:
+    """How many octets of a message it takes; 0 if it does not say."""
+    value = offered.get(b"SIZE", [])[:1]                                                            # RFC 1870 4
+    return int(value[0]) if value and value[0].isdigit() and len(value[0]) <= 18 else 0

@@ -79,7 +79,6 @@ TOO_MANY = b"452 4.7.1 sorry, too many: %s is the limit of an hour; try again la
 
 # trouble
 NO_CONTROLS = b"421 4.3.0 unable to read controls (#4.3.0)\r\n"
-NO_MEMORY = b"421 4.3.0 out of memory (#4.3.0)\r\n"
 NO_QUEUE = b"451 4.3.0 qqt failure (#4.3.0)\r\n"
 CANNOT_LOOK = b"451 4.3.0 sorry, i cannot look for that mailbox now (#4.3.0)\r\n"
 TIMEOUT = b"451 4.4.2 timeout (#4.4.2)\r\n"

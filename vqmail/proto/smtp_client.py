@@ -52,20 +52,11 @@ class Mail(Record):
     eight_bit: bool
 
 
-class NeedData(Record):
-    """There is no more in what was received."""
+class Wish(Record):
+    """An event that has nothing more to say."""
 
-
-class StartTls(Record):
-    """The server waits for a TLS handshake."""
-
-
-class Ready(Record):
-    """The server knows who we are."""
-
-
-class Text(Record):
-    """The server wants the message."""
+    __slots__ = ("name",)
+    name: str
 
 
 class Refused(Record):
@@ -86,10 +77,10 @@ class Done(Record):
     recipients: "list[Reply]"
 
 
-NEED_DATA = NeedData()
-START_TLS = StartTls()
-READY = Ready()
-TEXT = Text()
+NEED_DATA = Wish("need data")               # there is no more in what was received
+START_TLS = Wish("start TLS")               # the server waits for a TLS handshake
+READY = Wish("ready")                       # the server knows who we are
+TEXT = Wish("text")                         # the server wants the message
 
 
 class Session:
@@ -236,7 +227,7 @@ class Session:
     def _hello(self) -> "Generator[Record | None, Reply, Refused | None]":
         self.stage = HELO
         reply = yield from self._ask(b"EHLO %s\r\n" % self._helo)                                   # RFC 5321 4.1.1.1
-        self._offers = _offers(reply.text) if reply.good else {}
+        self._offers = replies.offers(reply.text) if reply.good else {}
         if reply.bad:                                                                               # RFC 5321 3.2
             reply = yield from self._ask(b"HELO %s\r\n" % self._helo)
         return None if reply.good else Refused(HELO, reply)
@@ -262,7 +253,7 @@ class Session:
         mail = self._mail
         assert mail is not None
         self._whole = False
-        limit = self._limit()
+        limit = replies.size_limit(self._offers)
         if 0 < limit < mail.size:                                                                   # RFC 1870 6.1
             return Done(SIZE, replies.Reply(0, b"%d" % limit), [])
         begin = [RSET_COMMAND] if self._unclean else []
@@ -303,10 +294,6 @@ class Session:
         body = b" BODY=8BITMIME" if mail.eight_bit and b"8BITMIME" in self._offers else b""         # RFC 6152 2
         return b"MAIL FROM:<%s>%s%s\r\n" % (quoting.quote(mail.sender), size, body)
 
-    def _limit(self) -> int:
-        value = self._offers.get(b"SIZE", [])[:1]
-        return int(value[0]) if value and value[0].isdigit() and len(value[0]) <= 18 else 0
-
     def _commands(self, commands: "list[bytes]", mail_at: int) -> "Generator[Record | None, Reply, list[Reply]]":
         """The answers to `commands`, up to the one after which the rest makes no sense."""
         width = GROUP if b"PIPELINING" in self._offers else 1                                       # RFC 2920 3.1
@@ -341,13 +328,3 @@ def _settled(answers: "list[Reply]", recipients: int) -> bool:
 
 def _stage(command: bytes) -> int:
     return RCPT if command.startswith(b"RCPT") else DATA if command == DATA_COMMAND else MAIL
-
-
-def _offers(text: bytes) -> "dict[bytes, list[bytes]]":
-    """What a server offers, in its answer to EHLO: keyword to parameters, all in upper case."""
-    found: dict[bytes, list[bytes]] = {}
-    for line in text.split(b"\n")[1:]:
-        # AUTH=LOGIN is how it was written before there was a standard
-        keyword, *parameters = line[4:].upper().replace(b"AUTH=", b"AUTH ").split() or [b""]
-        found[keyword] = found.get(keyword, []) + parameters
-    return found

@@ -12,7 +12,7 @@ import stat
 
 from vqmail import codes
 from vqmail.store import roles, virtual
-from vqmail.unix import calls
+from vqmail.unix import calls, log
 
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
@@ -23,7 +23,7 @@ def real(domain: bytes, above: "bytes | None" = None) -> bytes:
     if not target:
         return domain
     if not virtual.usable_domain(target):
-        raise codes.TryLater("%s is a link to %s, which cannot be a domain's name" % (_path(domain), _shown(target)))
+        raise codes.TryLater("%s is a link to %s, which cannot be a domain's name" % (_path(domain), log.shown(target)))
     if other(target, above):
         raise codes.TryLater("%s is a link to a link; make it one to the domain itself" % _path(domain))
     return target
@@ -54,8 +54,4 @@ def _link(domain: bytes, above: "bytes | None") -> bytes:
 
 
 def _path(domain: bytes) -> str:
-    return _shown(virtual.domain_directory(domain))
-
-
-def _shown(text: bytes) -> str:
-    return "".join(chr(each) if 32 <= each < 127 else "?" for each in text[:300])
+    return log.shown(virtual.domain_directory(domain))

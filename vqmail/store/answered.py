@@ -8,7 +8,7 @@ gets no flood of answers.
 import stat
 
 from vqmail import codes
-from vqmail.unix import calls, durable, fd, lock
+from vqmail.unix import calls, durable, fd, lock, log
 
 LIMIT = 1 << 20
 PATIENCE = 60                   # seconds that others may hold it
@@ -92,10 +92,10 @@ class Memory:
             return b""
         try:
             if not stat.S_ISREG(calls.fstat(number).st_mode):
-                raise codes.TryLater("%s is not a file; remove it" % _shown(self._path))
+                raise codes.TryLater("%s is not a file; remove it" % log.shown(self._path))
             return fd.read_all(number, 2 * LIMIT)
         except ValueError:
-            raise codes.TryLater("%s is too long; remove it" % _shown(self._path)) from None
+            raise codes.TryLater("%s is too long; remove it" % log.shown(self._path)) from None
         finally:
             calls.close(number)
 
@@ -114,8 +114,4 @@ def _is_line(line: bytes) -> bool:
 
 
 def _trouble(path: bytes, error: OSError) -> codes.TryLater:
-    return codes.TryLater("cannot remember answers in %s: %s" % (_shown(path), error.strerror or "it is locked"))
-
-
-def _shown(path: bytes) -> str:
-    return path.decode("utf-8", "replace")
+    return codes.TryLater("cannot remember answers in %s: %s" % (log.shown(path), error.strerror or "it is locked"))

@@ -35,28 +35,21 @@ class _ChangedError(Exception):
 
 def take_lock() -> int:
     """The lock, held while the returned descriptor is open.  TryLater if it cannot be had."""
-    number = _open_lock()
-    try:
-        try:
-            lock.take_within(number, SOON)
-        except TimeoutError:
-            log.line(b"vqmail", "somebody else is changing settings; waiting, %d seconds at most" % PATIENCE)
-            lock.take_within(number, PATIENCE - SOON)
-    except TimeoutError:
-        calls.close(number)
+    number = lock_within(SOON)
+    if number < 0:
+        log.line(b"vqmail", "somebody else is changing settings; waiting, %d seconds at most" % PATIENCE)
+        number = lock_within(PATIENCE - SOON)
+    if number < 0:
         raise codes.TryLater("somebody else has held %s for %d seconds; see who: fuser -v %s" % (
-            LOCK.decode(), PATIENCE, LOCK.decode())) from None
-    except BaseException:
-        calls.close(number)
-        raise
+            LOCK.decode(), PATIENCE, LOCK.decode()))
     return number
 
 
-def lock_if_free() -> int:
-    """The same without waiting; -1 if somebody else has it."""
+def lock_within(seconds: float) -> int:
+    """The same; -1 if somebody else has it for so long."""
     number = _open_lock()
     try:
-        lock.take_within(number, 0)
+        lock.take_within(number, seconds)
     except BaseException as error:
         calls.close(number)
         if isinstance(error, TimeoutError):
@@ -120,10 +113,10 @@ def carry_out(steps: "list[Step]") -> "list[str]":
         except OSError as error:
             path = step[1] if len(step) > 1 else b""
             if error.errno in beneath.THEIRS and virtual_root(path):
-                passed.append("%s: not done (%s): %s" % (_shown(path), step[0].decode(), error.strerror))
+                passed.append("%s: not done (%s): %s" % (log.shown(path), step[0].decode(), error.strerror))
                 continue
             raise codes.TryLater("%s: %s; the change is made only in part. %s holds the rest: mend this, then run any "
-                                 "of these commands, or vq-newu" % (_shown(path or step[0]), error.strerror,
+                                 "of these commands, or vq-newu" % (log.shown(path or step[0]), error.strerror,
                                                                     PATH.decode())) from None
     try:
         durable.remove(PATH)
@@ -291,15 +284,11 @@ def _compile(domain: "bytes | None") -> "list[str]":
         else:
             compiled.compile_assign()
     except virtualcompile.Broken as broken:
-        return ["%s is written but not compiled: %s: %s" % (_shown(domain or b""), _shown(broken.path), broken)]
+        return ["%s is written but not compiled: %s: %s" % (log.shown(domain or b""), log.shown(broken.path), broken)]
     except (ValueError, codes.Failure) as error:
-        return ["%s is written but not compiled: %s" % (_shown(domain or b"users/assign"), error)]
+        return ["%s is written but not compiled: %s" % (log.shown(domain or b"users/assign"), error)]
     except OSError as error:
         if not domain or error.errno not in beneath.THEIRS:
             raise
-        return ["%s is not compiled: %s" % (_shown(domain), error.strerror)]
+        return ["%s is not compiled: %s" % (log.shown(domain), error.strerror)]
     return []
-
-
-def _shown(path: bytes) -> str:
-    return log.printable(path).decode()

@@ -1,7 +1,7 @@
 """What is in the queue, for people to look at.  Nothing is locked: messages come and go while we look."""
 
 from vqmail.formats import queuelist, todo
-from vqmail.store import queue, rewrite
+from vqmail.store import queue, queued, rewrite
 from vqmail.unix import calls, fd
 
 
@@ -32,7 +32,7 @@ class Listing:
             return None
 
     def _in_todo(self, number: int) -> queuelist.Listed:
-        message = queue.read_todo(number)
+        message = queued.read_todo(number)
         if self._rules is None:
             self._rules = rewrite.Rules()
         recipients = [(*self._rules.rewrite(address), False) for address in message.recipients]
@@ -41,7 +41,7 @@ class Listing:
                                 recipients)
 
     def _in_info(self, number: int) -> queuelist.Listed:
-        birth, sender = queue.read_info(number)
+        birth, sender = queued.read_info(number)
         size = calls.stat(queue.split(b"mess", number)).st_size
         recipients = []
         for channel, kind in enumerate(queue.CHANNEL):

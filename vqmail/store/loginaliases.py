@@ -95,7 +95,7 @@ def _find(text: bytes, key: bytes, *, whole: bool, as_compiled: bool) -> "bytes 
     except OSError as error:
         if error.errno in ABSENT:
             return None
-        raise codes.TryLater("cannot look at %s: %s" % (_shown(text), error.strerror)) from None
+        raise codes.TryLater("cannot look at %s: %s" % (log.shown(text), error.strerror)) from None
     try:
         with cdb.Reader(text + b".cdb") as reader:
             if as_compiled or reader.get(b"") == mark:
@@ -103,7 +103,7 @@ def _find(text: bytes, key: bytes, *, whole: bool, as_compiled: bool) -> "bytes 
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise codes.TryLater("cannot read %s.cdb: %s" % (_shown(text), error.strerror)) from None
+        raise codes.TryLater("cannot read %s.cdb: %s" % (log.shown(text), error.strerror)) from None
     except ValueError as error:
         raise codes.TryLater("%s: remove it and run vq-newu" % error) from None
     return None if as_compiled else _in_text(text, key, whole=whole)
@@ -115,13 +115,9 @@ def _in_text(text: bytes, key: bytes, *, whole: bool) -> "bytes | None":
         number = calls.open(text, domaintext.READING)
         return dict(logins.records(domaintext.lines(number), whole)).get(key)
     except OSError as error:
-        raise codes.TryLater("cannot read %s: %s" % (_shown(text), error.strerror)) from None
+        raise codes.TryLater("cannot read %s: %s" % (log.shown(text), error.strerror)) from None
     except ValueError as error:
-        raise codes.TryLater("%s: %s" % (_shown(text), error)) from None
+        raise codes.TryLater("%s: %s" % (log.shown(text), error)) from None
     finally:
         if number >= 0:
             calls.close(number)
-
-
-def _shown(path: bytes) -> str:
-    return log.printable(path).decode()

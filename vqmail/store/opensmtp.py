@@ -76,7 +76,7 @@ def note(address: bytes, local: bytes = b"", now: "float | None" = None) -> None
             _update(found, now, key)
     except (OSError, ValueError, codes.Failure) as error:
         log.line(b"opensmtp", "%s is not opened for SMTP: %s" % (
-            log.printable(address[:60]).decode(), log.reason(error, place)))
+            log.shown(address[:60]), log.reason(error, place)))
 
 
 def clear(now: "float | None" = None) -> int:

@@ -12,6 +12,7 @@ from vqmail import codes
 from vqmail.formats import base64, digest, hashcost, scramkeys, storedpassword
 from vqmail.formats.storedpassword import ARGON2, CLEAR, CRYPT, DIGEST, LOCKED, PBKDF2, SCRAM
 from vqmail.store import control, hashes
+from vqmail.unix import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def verify(secret: bytes, stored: "bytes | None", challenge: bytes) -> bool:
     """
     kept = _decode(stored or b"")
     if kept.kind in (CRYPT, ARGON2) and hashcost.is_excessive(kept.value):
-        raise codes.TryLater(EXCESSIVE % _shown(kept.value[:20]))
+        raise codes.TryLater(EXCESSIVE % log.shown(kept.value[:20]))
     possible = len(secret) <= LONGEST and b"\0" not in secret
     tried = secret if possible else b"-"        # it costs the same
     try:
@@ -62,7 +63,7 @@ def preferred() -> bytes:
     scheme = control.line(b"passwordscheme").lower()
     if scheme not in SCHEMES and scheme != KEEP:
         raise codes.TryLater("control/passwordscheme: there is no scheme %s; there are %s" % (
-            _shown(scheme), b", ".join(each for each in (*SCHEMES, KEEP) if each).decode()))
+            log.shown(scheme), b", ".join(each for each in (*SCHEMES, KEEP) if each).decode()))
     return b"" if scheme == KEEP else scheme
 
 
@@ -230,7 +231,7 @@ def _made(secret: bytes, random: bytes, scheme: bytes) -> bytes:
     if not hashed and scheme in (b"", b"sha512"):
         hashed = hashes.crypt(secret, SHA512 + letters[:16])
     if not hashed:
-        raise codes.TryLater("crypt(3) does not know %s here; choose another scheme" % _shown(scheme))
+        raise codes.TryLater("crypt(3) does not know %s here; choose another scheme" % log.shown(scheme))
     return hashed
 
 
@@ -260,8 +261,4 @@ def _decode(stored: bytes) -> "Stored":
 def _unknown(stored: bytes) -> codes.TryLater:
     # of a hash three characters say the kind; of a password in clear nobody should see more
     name, brace, _ = stored.partition(b"}")
-    return codes.TryLater(WORDS % _shown(name + brace if brace and stored[:1] == b"{" else stored[:3]))
-
-
-def _shown(text: bytes) -> str:
-    return "".join(chr(each) if 32 < each < 127 else "?" for each in text[:30])
+    return codes.TryLater(WORDS % log.shown(name[:30] + brace if brace and stored[:1] == b"{" else stored[:3]))

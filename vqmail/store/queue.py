@@ -1,14 +1,12 @@
-"""The queue on disk (QMAIL interface 3), one function for each step of a message's life.
+"""The queue on disk (QMAIL interface 3): where its files are, and how a message comes in.
 
     S1  number free
     S2  mess/N is being written, or being removed
     S4  todo/N is there: THE MESSAGE IS QUEUED
     S5  info/N is there, todo/N is not: preprocessed, being delivered
 
-    S1 -> S2 -> S4   Entry, commit()
-    S4 -> S5         preprocess()
-    S5               mark(), add_bounce()
-    S5 -> S1         remove_recipients(), remove_info(), and mess/N goes by vq-clean
+    S1 -> S2 -> S4          Entry, commit()
+    S4 -> S5 -> S2 -> S1    store/queued.py
 
 The number N is the inode number of mess/N.  Losing the name todo/N would lose the message: every name
 that a promise rests on is synced before the promise.
@@ -16,8 +14,7 @@ that a promise rests on is synced before the promise.
 
 from vqmail import codes, vqhome
 from vqmail.formats import date822, header, todo
-from vqmail.record import Record
-from vqmail.unix import calls, durable, fd, trigger
+from vqmail.unix import calls, durable, trigger
 
 SPLIT = 23
 QUEUE = vqhome.path(b"queue")
@@ -27,12 +24,11 @@ TODO = QUEUE + b"/todo"
 MESS = QUEUE + b"/mess"
 BOUNCE = QUEUE + b"/bounce"
 TRIGGER = QUEUE + b"/lock/trigger"
-LOCAL, REMOTE = 0, 1                    # the two channels
 CHANNEL = (b"local", b"remote")
 PIECE = 65536                           # bytes gathered before they are written
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 def split(kind: bytes, number: int) -> bytes:
@@ -167,12 +163,13 @@ def commit(entries: "list[Entry]", file_system: "durable.FileSystem | None") -> 
     return outcome
 
 
-def _each(entries: "list[Entry]", step: "object", outcome: "list[tuple[Entry, Refused | None]]") -> "list[Entry]":
+def _each(entries: "list[Entry]", step: "Callable[[Entry], None]",
+          outcome: "list[tuple[Entry, Refused | None]]") -> "list[Entry]":
     """Take `step` with each entry; those that cannot are abandoned and noted in `outcome`."""
     done = []
     for entry in entries:
         try:
-            step(entry)  # type: ignore[operator]
+            step(entry)
             done.append(entry)
         except Refused as refused:
             entry.abandon()
@@ -197,162 +194,9 @@ def remove(path: bytes) -> bool:
     return True
 
 
-class Waiting(Record):
-    """What todo/N and mess/N say of a queued message."""
-
-    __slots__ = ("number", "birth", "size", "uid", "qp", "sender", "recipients")
-    number: int
-    birth: int
-    size: int
-    uid: int
-    qp: int
-    sender: bytes
-    recipients: "list[bytes]"
-
-
 def waiting() -> "list[bytes]":
     """The names in todo/, which are the numbers of the messages in S4."""
     return calls.listdir(TODO)
-
-
-def read_todo(number: int) -> Waiting:
-    """A message in S4.  FileNotFoundError if mess/N or todo/N is not there; ValueError if todo/N is broken."""
-    file = calls.open(TODO + b"/%d" % number, calls.O_RDONLY | calls.O_CLOEXEC)
-    try:
-        text = fd.read_all(file, todo.LIMIT)
-        birth = calls.fstat(file).st_mtime_ns // 1_000_000_000
-    finally:
-        calls.close(file)
-    size = calls.stat(split(b"mess", number)).st_size
-    uid, qp, sender, recipients = todo.decode(text)
-    return Waiting(number, birth, size, uid, qp, sender, recipients)
-
-
-def preprocess(message: Waiting, recipients: "tuple[list[tuple[bytes, bool]], list[tuple[bytes, bool]]]") -> None:
-    """S4 -> S5, all but the removal of todo/N, which is what completes it: info/N, and local/N and remote/N with
-    `recipients`, each an address and whether it is done, for the two channels.  Returns when all is on the disk.
-    """
-    number = message.number
-    for kind in (*CHANNEL, b"info"):
-        remove(split(kind, number))
-    for channel, records in enumerate(recipients):
-        path = split(CHANNEL[channel], number)
-        if any(not done for _, done in records):
-            _write(path, todo.encode_recipients(records), message.birth)
-        else:                                   # what an earlier message had there must not come back
-            durable.sync_dir(path.rpartition(b"/")[0])
-    _write(split(b"info", number), b"F%s\0" % message.sender, message.birth)
-
-
-def _write(path: bytes, text: bytes, birth: int) -> None:
-    number = calls.open(path, calls.O_CREAT | calls.O_EXCL | calls.O_WRONLY | calls.O_CLOEXEC, 0o600)
-    try:
-        fd.write_all(number, text)
-        calls.utime(number, (birth, birth))     # info's mtime is the arrival, and the others' the next attempt
-        durable.sync_fd(number)
-    finally:
-        calls.close(number)
-    durable.sync_dir(path.rpartition(b"/")[0])
-
-
-def has_text(number: int) -> bool:
-    """Whether mess/N is there.  It is the last to go: what else there is under the number without it is a leftover."""
-    return fd.is_there(split(b"mess", number))
-
-
-def read_info(number: int) -> "tuple[int, bytes]":
-    """(birth, sender) of a message in S5."""
-    file = calls.open(split(b"info", number), calls.O_RDONLY | calls.O_CLOEXEC)
-    try:
-        text = fd.read_all(file, todo.LIMIT)
-        birth = calls.fstat(file).st_mtime_ns // 1_000_000_000
-    finally:
-        calls.close(file)
-    return birth, todo.decode_info(text)
-
-
-def told_of_delay(number: int) -> bool:
-    """Whether the sender of a message in S5 was told that it waits: info/N is executable then, which means nothing else
-    to anybody."""
-    return bool(calls.stat(split(b"info", number)).st_mode & 0o100)
-
-
-def note_told_of_delay(number: int) -> None:
-    """Remember what told_of_delay() asks."""
-    file = calls.open(split(b"info", number), calls.O_RDONLY | calls.O_CLOEXEC)
-    try:
-        calls.fchmod(file, 0o700)
-        durable.sync_fd(file)
-    finally:
-        calls.close(file)
-
-
-def read_recipients(number: int, channel: int) -> "list[tuple[int, bytes]]":
-    """(offset, address) of the recipients of `channel` that are still to do; FileNotFoundError if all are done."""
-    return todo.pending(fd.read_file(split(CHANNEL[channel], number), todo.LIMIT))
-
-
-def due(number: int, channel: int) -> "int | None":
-    """When `channel` of this message is to be tried next, as a clean shutdown noted it; None if all are done."""
-    try:
-        return calls.stat(split(CHANNEL[channel], number)).st_mtime_ns // 1_000_000_000
-    except FileNotFoundError:
-        return None
-
-
-def note_due(number: int, channel: int, when: int) -> None:
-    """Write down for the next start when `channel` is to be tried."""
-    calls.utime(split(CHANNEL[channel], number), (when, when))
-
-
-def mark(number: int, channel: int, offset: int, *, sync: bool) -> None:
-    """Note that the recipient at `offset` is done.  A mark that is lost costs a duplicate; after a failure it would
-    cost a second bounce, so that one is synced."""
-    file = calls.open(split(CHANNEL[channel], number), calls.O_WRONLY | calls.O_CLOEXEC)
-    try:
-        calls.pwrite(file, b"D", offset)
-        if sync:
-            durable.sync_fd(file)
-    finally:
-        calls.close(file)
-
-
-def add_bounce(number: int, paragraph: bytes) -> None:
-    """Append to bounce/N; returns when it is on the disk.  On any trouble bounce/N is as it was."""
-    path = BOUNCE + b"/%d" % number
-    file = calls.open(path, calls.O_CREAT | calls.O_WRONLY | calls.O_APPEND | calls.O_CLOEXEC, 0o600)
-    try:
-        size = calls.fstat(file).st_size
-        try:
-            fd.write_all(file, paragraph)
-            durable.sync_fd(file)
-            if size == 0:
-                durable.sync_dir(BOUNCE)
-        except OSError:
-            calls.ftruncate(file, size)
-            raise
-    finally:
-        calls.close(file)
-
-
-def open_bounce(number: int) -> int:
-    """bounce/N, open for reading; FileNotFoundError if nothing failed."""
-    return calls.open(BOUNCE + b"/%d" % number, calls.O_RDONLY | calls.O_CLOEXEC)
-
-
-def remove_bounce(number: int) -> None:
-    """The bounce was sent: remove its paragraphs."""
-    remove(BOUNCE + b"/%d" % number)
-
-
-def remove_recipients(number: int, channel: int) -> None:
-    """All recipients of `channel` are done."""
-    remove(split(CHANNEL[channel], number))
-
-
-def remove_info(number: int) -> None:
-    """S5 -> S2."""
-    remove(split(b"info", number))
 
 
 def bounces() -> "list[int]":

@@ -74,7 +74,7 @@ class Resolver:
             owner = self._owner(local, steps)
             if owner.uid == 0:
                 raise codes.TryLater("%s belongs to uid 0: nothing is ever delivered as root; see users/assign"
-                                     % log.printable(stored).decode())
+                                     % log.shown(stored))
             home.check(owner.home)              # without it a home that is not mounted looks like one without files
             found = home.find(owner.home, owner.dash, owner.ext)
         except (home.Hidden, home.Editing) as why:

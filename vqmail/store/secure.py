@@ -9,7 +9,7 @@ The client's descriptor is the service's from then on: close it, or put the plai
 """
 
 from vqmail import codes, vqhome
-from vqmail.unix import calls, fd, sockets
+from vqmail.unix import fd, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ class Upgrade:
             raise Failed("no answer of the service `tls`: %s" % error) from None
         if packet[:1] == b"+" and len(descriptors) == 1:
             return descriptors[0], decode(packet)
-        for each in descriptors:
-            calls.close(each)
+        fd.close_all(descriptors)
         raise Failed(packet[1:].decode("ascii", "replace") or "the service `tls` gave up")
 
     def close(self) -> None:

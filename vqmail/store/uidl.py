@@ -11,7 +11,7 @@ from vqmail import codes
 from vqmail.formats import uidl
 from vqmail.store import control
 from vqmail.store import maildir as maildirs
-from vqmail.unix import fd
+from vqmail.unix import fd, log
 
 KEPT = b"vqpop3uidl"
 DOVECOTS = b"dovecot-uidlist"
@@ -28,7 +28,7 @@ def style(maildir: bytes) -> bytes:
     found = found.strip().lower()
     if found not in uidl.STYLES:
         raise codes.TryLater("uidlstyle in control/ or %s says `%s`; there may stand qmail, tpop3d or dovecot" % (
-            _shown(maildir), _shown(found)))
+            log.shown(maildir), log.shown(found)))
     return found
 
 
@@ -52,11 +52,11 @@ def _kept(maildir: bytes) -> "dict[bytes, bytes]":
     try:
         known = uidl.dovecot_list(text)
     except ValueError as error:
-        raise codes.TryLater("%s: %s" % (_shown(maildir), error)) from None
+        raise codes.TryLater("%s: %s" % (log.shown(maildir), error)) from None
     try:
         maildirs.replace(maildir, KEPT, uidl.kept(known))
     except OSError as error:
-        raise codes.TryLater("cannot keep the unique-ids of %s: %s" % (_shown(maildir), error.strerror)) from None
+        raise codes.TryLater("cannot keep the unique-ids of %s: %s" % (log.shown(maildir), error.strerror)) from None
     return known
 
 
@@ -65,12 +65,8 @@ def _read(path: bytes) -> "bytes | None":
     try:
         return fd.read_file(path, LIMIT)
     except ValueError as error:
-        raise codes.TryLater("%s: %s" % (_shown(path), error)) from None
+        raise codes.TryLater("%s: %s" % (log.shown(path), error)) from None
     except OSError as error:
         if error.errno in ABSENT:
             return None
-        raise codes.TryLater("cannot read %s: %s" % (_shown(path), error.strerror)) from None
-
-
-def _shown(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
+        raise codes.TryLater("cannot read %s: %s" % (log.shown(path), error.strerror)) from None

@@ -17,7 +17,7 @@ from vqmail import codes
 from vqmail.formats import assign, options, passwd
 from vqmail.record import Record
 from vqmail.store import cdb, control, domainsettings, domaintext, rewrite, roles, users
-from vqmail.unix import calls
+from vqmail.unix import calls, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def domain_directory(domain: bytes, above: "bytes | None" = None) -> bytes:
     `above` is root(), of those who know it: here and wherever a name may be asked about several times.
     """
     if not usable_domain(domain):
-        raise codes.TryLater("domain failed: %s cannot be a domain's name" % _shown(domain))
+        raise codes.TryLater("domain failed: %s cannot be a domain's name" % log.shown(domain[:200]))
     return (root() if above is None else above) + b"/" + domain
 
 
@@ -117,7 +117,7 @@ class Table:
             return None
         uid, gid, home, quota, suspended, dotqmail, moved = [*data.split(b"\0"), *[b""] * 7][:7]
         if not assign.is_id(uid) or not assign.is_id(gid) or not home:
-            raise codes.TryLater(REMEDY % _shown(self._directory + USERS))
+            raise codes.TryLater(REMEDY % log.shown(self._directory + USERS))
         return User(name, int(uid), int(gid), home, quota, options.words(suspended), dotqmail or b"no", moved)
 
     def expect(self, names: "list[bytes]") -> None:
@@ -133,7 +133,7 @@ class Table:
         try:
             values = options.parse([options.DOMAIN + b":" + data])[options.DOMAIN] if data else {}
         except ValueError:
-            raise codes.TryLater(REMEDY % _shown(self._directory + USERS)) from None
+            raise codes.TryLater(REMEDY % log.shown(self._directory + USERS)) from None
         return domainsettings.of_domain(values)
 
     def close(self) -> None:
@@ -146,12 +146,8 @@ class Table:
             path = self._directory + OPTIONS
             try:
                 self._options = domaintext.read_options(path)
-            except PermissionError:
-                raise _stale(path) from None
-            except OSError as error:
-                raise codes.TryLater("cannot read %s: %s" % (_shown(path), error.strerror)) from None
-            except ValueError as error:
-                raise codes.TryLater("%s: %s" % (_shown(path), error)) from None
+            except (OSError, ValueError) as error:
+                raise _trouble(path, error) from None
         return self._options
 
 
@@ -204,7 +200,7 @@ def home_directory(domain: bytes, user: User, above: "bytes | None" = None) -> b
     and owned by the uid and gid that the passwd file names.  TryLater says what to mend otherwise.
     """
     directory = domain_directory(domain, above)
-    where = "%s/etc/passwd, %s" % (_shown(directory), _shown(user.name))
+    where = "%s/etc/passwd, %s" % (log.shown(directory), log.shown(user.name))
     least = control.number(b"minuid")
     if user.uid < max(least, 1) or user.gid < max(least, 1):
         raise codes.TryLater("%s: uid %d or gid %d is below %d (control/minuid): not allowed" % (
@@ -228,13 +224,13 @@ def home_directory(domain: bytes, user: User, above: "bytes | None" = None) -> b
     except OSError as error:
         what = "is missing; make it and chown it" if error.errno == errno.ENOENT else (
             "is a link or no directory" if error.errno in (errno.ELOOP, errno.ENOTDIR) else str(error.strerror))
-        raise codes.TryLater("%s: the home %s %s" % (where, _shown(user.home), what)) from None
+        raise codes.TryLater("%s: the home %s %s" % (where, log.shown(user.home), what)) from None
     finally:
         if number >= 0:
             calls.close(number)
     if (found.st_uid, found.st_gid) != (user.uid, user.gid):
         raise codes.TryLater("%s: the home %s belongs to %d:%d, not to %d:%d: chown it" % (
-            where, _shown(user.home), found.st_uid, found.st_gid, user.uid, user.gid))
+            where, log.shown(user.home), found.st_uid, found.st_gid, user.uid, user.gid))
     return directory + b"/" + user.home.strip(b"/")
 
 
@@ -246,7 +242,7 @@ def _compiled(directory: bytes, kind: bytes, texts: "tuple[bytes, ...]", *,
             domaintext.stat_options(directory + each) for each in texts[1:]))
     except OSError as error:
         kind_of = Stale if error.errno == errno.EACCES else codes.TryLater
-        raise kind_of("cannot look at %s: %s" % (_shown(directory + TEXT), error.strerror)) from None
+        raise kind_of("cannot look at %s: %s" % (log.shown(directory + TEXT), error.strerror)) from None
     reader = None
     try:
         reader = cdb.Reader(directory + kind)
@@ -256,7 +252,7 @@ def _compiled(directory: bytes, kind: bytes, texts: "tuple[bytes, ...]", *,
     except (FileNotFoundError, PermissionError):
         pass
     except OSError as error:
-        raise codes.TryLater("cannot read %s: %s" % (_shown(directory + kind), error.strerror)) from None
+        raise codes.TryLater("cannot read %s: %s" % (log.shown(directory + kind), error.strerror)) from None
     except ValueError as error:
         raise codes.TryLater("%s: remove it and run vq-newu" % error) from None
     finally:
@@ -284,20 +280,17 @@ def _in_text(directory: bytes, names: "list[bytes]") -> "dict[bytes, passwd.Entr
             if entry.name in found:
                 found[entry.name] = entry
         return found
-    except PermissionError:
-        raise _stale(path) from None
-    except OSError as error:
-        raise codes.TryLater("cannot read %s: %s" % (_shown(path), error.strerror)) from None
-    except ValueError as error:
-        raise codes.TryLater("%s: %s" % (_shown(path), error)) from None
+    except (OSError, ValueError) as error:
+        raise _trouble(path, error) from None
     finally:
         if number >= 0:
             calls.close(number)
 
 
-def _stale(path: bytes) -> Stale:
-    return Stale("%s changed since vq-newu compiled it: run vq-newu" % _shown(path))
-
-
-def _shown(text: bytes) -> str:
-    return "".join(chr(each) if 32 <= each < 127 else "?" for each in text[:200])
+def _trouble(path: bytes, error: Exception) -> codes.TryLater:
+    """Why a text of a domain is of no use just now."""
+    if isinstance(error, PermissionError):
+        return Stale("%s changed since vq-newu compiled it: run vq-newu" % log.shown(path))
+    if isinstance(error, OSError):
+        return codes.TryLater("cannot read %s: %s" % (log.shown(path), error.strerror))
+    return codes.TryLater("%s: %s" % (log.shown(path), error))

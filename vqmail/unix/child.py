@@ -161,9 +161,3 @@ def _place(descriptors: "dict[int, int]") -> None:
         calls.dup2(number, target, inheritable=True)
     for number in copies:
         calls.close(number)
-
-
-def ready(descriptor: int) -> int:
-    """`descriptor` marked to be inherited; returns it."""
-    fd.move(descriptor, descriptor)
-    return descriptor

@@ -44,6 +44,12 @@ def read_file(path: bytes, limit: int) -> bytes:
         calls.close(fd)
 
 
+def close_all(numbers: "Iterable[int]") -> None:
+    """Close each of them."""
+    for each in numbers:
+        calls.close(each)
+
+
 def is_there(path: bytes) -> bool:
     """Whether there is such a file.  OSError when that cannot be told."""
     try:

@@ -6,6 +6,10 @@ import time
 
 from vqmail.unix import calls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SHORTEST, LONGEST = 0.0005, 0.02        # seconds between two attempts: most who hold a lock do so for less than a ms
 
 
@@ -23,19 +27,14 @@ def hold(path: bytes, mode: int = 0o600) -> int:
     return number
 
 
-def wait_for(number: int) -> None:
-    """Take the lock on an open file, waiting as long as it takes (an alarm may end that)."""
-    fcntl.flock(number, fcntl.LOCK_EX)
-
-
-def take_within(number: int, seconds: float) -> None:
+def take_within(number: int, seconds: float, take: "Callable[[int, int], object]" = fcntl.flock) -> None:
     """Take the lock on an open file; TimeoutError if somebody else holds it for `seconds`."""
     deadline = time.monotonic() + seconds
     pause = SHORTEST
     while True:
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            take(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):          # of lockf() both mean that
             if time.monotonic() >= deadline:
                 raise TimeoutError("locked for %d seconds" % seconds) from None
             select.select([], [], [], pause)
@@ -45,19 +44,8 @@ def take_within(number: int, seconds: float) -> None:
 
 
 def take_record_within(number: int, seconds: float) -> None:
-    """As take_within(), with the kind of lock that fcntl(2) makes, for files that other programs lock so.
+    """The same with the kind of lock that fcntl(2) makes, for files that other programs lock so.
 
     It belongs to the process: two of its threads do not keep each other out.
     """
-    deadline = time.monotonic() + seconds
-    pause = SHORTEST
-    while True:
-        try:
-            fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            if time.monotonic() >= deadline:
-                raise TimeoutError("locked for %d seconds" % seconds) from None
-            select.select([], [], [], pause)
-            pause = min(2 * pause, LONGEST)
-        else:
-            return
+    take_within(number, seconds, fcntl.lockf)

@@ -26,6 +26,11 @@ def printable(text: bytes) -> bytes:
     return b"".join(b"%c" % byte if 32 <= byte < 127 else b"\\x%02x" % byte for byte in text)
 
 
+def shown(text: bytes) -> str:
+    """The same, for the words of a message."""
+    return printable(text).decode()
+
+
 def reason(error: Exception, place: bytes = b"") -> str:
     """What is wrong, in words: an OSError's with the file that it is about, or else with `place`."""
     if not isinstance(error, OSError):

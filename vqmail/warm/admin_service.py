@@ -10,7 +10,7 @@ import fcntl
 
 from vqmail import codes
 from vqmail.formats import job
-from vqmail.unix import calls, chain, limits, log, loop, sockets
+from vqmail.unix import calls, chain, fd, limits, log, loop, sockets
 from vqmail.warm import door, pool
 
 TYPE_CHECKING = False
@@ -84,8 +84,7 @@ class Service:
             if wanted not in TARGETS or len(descriptors) != len(targets) or argv[0] not in self._commands:
                 raise ValueError("this is no command of ours")
         except (OSError, ValueError) as error:
-            for each in descriptors:
-                calls.close(each)
+            fd.close_all(descriptors)
             log.line(b"admin", "uid %d: %s" % (uid, error))
             self._answer(sock, uid, b"nonsense", codes.TEMPORARY)
             return

@@ -227,7 +227,7 @@ class Service:
 
 
 def _work(sock: "socket") -> None:
-    """In a process of a pool: compare, and answer the client.  Returns when the service is gone."""
+    """In a process of a pool: compare, and answer the client.  Never returns."""
     while True:
         packet, descriptors = sockets.receive(sock)
         if not packet:

@@ -11,7 +11,7 @@ import _signal
 from vqmail import codes
 from vqmail.formats import job
 from vqmail.store import desk, quotaquestion
-from vqmail.unix import calls, limits, log, loop, sockets
+from vqmail.unix import calls, fd, limits, log, loop, sockets
 from vqmail.warm import door, pool
 
 TYPE_CHECKING = False
@@ -74,7 +74,7 @@ class Service:
             if b",".join(targets) != TARGETS or len(descriptors) != 3:
                 raise ValueError("three descriptors belong to a delivery")
         except (OSError, ValueError) as error:
-            _close(descriptors)
+            fd.close_all(descriptors)
             self._answer(sock, codes.TEMPORARY, b"virtmailfilter service does not understand: %s"
                          % str(error).encode())
             return
@@ -84,11 +84,11 @@ class Service:
         try:
             plan = self._desk.plan(env, uid, argv[1] if len(argv) > 1 else None)
         except codes.Failure as failure:
-            _close(descriptors)
+            fd.close_all(descriptors)
             self._answer(sock, failure.code, str(failure).encode("utf-8", "surrogateescape"))
             return
         if not isinstance(plan, desk.Plan):
-            _close(descriptors)
+            fd.close_all(descriptors)
             if isinstance(plan, desk.Deleted):
                 self._answer(sock, codes.OK, plan.why)
             else:
@@ -114,7 +114,7 @@ class Service:
         try:
             directory = calls.open(plan.directory, calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC)
         except OSError as error:                # it was there a moment ago
-            _close(descriptors)
+            fd.close_all(descriptors)
             self._answer(sock, codes.TEMPORARY, b"cannot go to %s: %s" % (plan.directory, str(error.strerror).encode()))
             return
         self._pool.submit((plan.uid, plan.gid), job.encode(plan.argv, plan.env, targets + job.DIRECTORY),
@@ -133,8 +133,3 @@ class Service:
         sock.close()
         self._clients -= 1
         self._door.room()
-
-
-def _close(descriptors: "list[int]") -> None:
-    for each in descriptors:
-        calls.close(each)

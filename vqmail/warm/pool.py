@@ -6,7 +6,7 @@ import gc
 import time
 
 from vqmail import codes
-from vqmail.unix import calls, chain, child, log, priv, sockets
+from vqmail.unix import calls, chain, child, fd, log, priv, sockets
 from vqmail.warm import worker
 
 TYPE_CHECKING = False
@@ -86,15 +86,11 @@ class Pool:
                 self._release(one)
                 break
             one.done = done
-            _close(descriptors)
+            fd.close_all(descriptors)
             return one.pid
-        _close(descriptors)
+        fd.close_all(descriptors)
         done(codes.TEMPORARY)
         return 0
-
-    def busy(self) -> int:
-        """How many jobs are running or waiting."""
-        return len(self._waiting) + sum(one.done is not None for one in self._all)
 
     def idle(self) -> int:
         """How many processes have nothing to do."""
@@ -192,11 +188,6 @@ def forget_signals() -> None:
             _signal.signal(number, _signal.SIG_DFL)
 
 
-def _close(descriptors: "list[int]") -> None:
-    for each in descriptors:
-        calls.close(each)
-
-
 def spawn(who: "tuple[int, int] | None", serve: "Callable[[socket], None]") -> "tuple[int, socket] | None":
     """Start a process of `who`, None being who we are, that runs `serve` on a socket; (pid, the other end of it).
 
@@ -216,27 +207,33 @@ def spawn(who: "tuple[int, int] | None", serve: "Callable[[socket], None]") -> "
         theirs.close()
         return None
     if pid == 0:
-        _become(who, serve, theirs)
+        live(b"pool", lambda: _become(who, serve, theirs))
     theirs.close()
     return pid, ours
 
 
 def _become(who: "tuple[int, int] | None", serve: "Callable[[socket], None]", sock: "socket") -> None:
-    """The child's side.  Never returns."""
+    """The child's side."""
+    # ---- root above, the job's uid below ----
+    if who is not None:
+        priv.drop_to(*who)
+    kind = type(sock)
+    number = sock.detach()
+    if number != 3:
+        calls.dup2(number, 3, inheritable=False)
+    calls.closerange(4, 1 << 20)                # the sockets of other workers, the listener, the loop
+    serve(kind(fileno=3))
+
+
+def live(name: bytes, life: "Callable[[], None]") -> None:
+    """All that a child of a service does: `life`, which ends with an exit; what else ends it is in the log.  Never
+    returns."""
     try:
         forget_signals()
-        # ---- root above, the job's uid below ----
-        if who is not None:
-            priv.drop_to(*who)
-        kind = type(sock)
-        number = sock.detach()
-        if number != 3:
-            calls.dup2(number, 3, inheritable=False)
-        calls.closerange(4, 1 << 20)            # the sockets of other workers, the listener, the loop
-        serve(kind(fileno=3))
+        life()
     except codes.Failure as failure:
-        log.line(b"pool", str(failure))
+        log.line(name, str(failure))
     except BaseException as bug:  # noqa: BLE001  a child must never come back into its parent's loop
-        log.line(b"pool", "worker: %s: %s" % (type(bug).__name__, bug))
+        log.line(name, "worker: %s: %s" % (type(bug).__name__, bug))
     finally:
         calls._exit(codes.TEMPORARY)

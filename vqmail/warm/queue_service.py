@@ -16,6 +16,7 @@ from vqmail.warm import door
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Callable
 
 PROCESSES = 4
 CLIENTS = 200                   # messages being received at once by one process
@@ -151,11 +152,11 @@ class _Client:
         except ValueError:
             self.fail(codes.QUEUE_ENVELOPE_FORMAT)
 
-    def _watch(self, pipe: int, handler: "object") -> None:
+    def _watch(self, pipe: int, handler: "Callable[[], bool]") -> None:
         try:
-            self._loop.watch(pipe, handler)  # type: ignore[arg-type]
+            self._loop.watch(pipe, handler)
         except PermissionError:                 # a plain file: always ready
-            while pipe in self._pipes and not handler():  # type: ignore[operator]
+            while pipe in self._pipes and not handler():
                 pass
 
     def _read_message(self) -> bool:

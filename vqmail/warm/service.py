@@ -12,7 +12,8 @@ Listens on a local socket in run/ and does what the command of the same name is 
 
     queue           vq-queue: puts messages into the queue, many with one flush of the disk
     virtmailfilter  looks up a virtual user and delivers under the user's own uid
-    admin           vq-domain, vq-user, vq-alias, vq-passwd: for the owners of domains, limited to their own
+    admin           vq-domain, vq-user, vq-alias, vq-passwd, vq-quota, and vpopmail's and Vmail-SQL's names for
+                    them: for the owners of domains, limited to their own
     auth            tells vq-smtpd who may log in, for its uid reads no password;
                     closes addresses that POP before SMTP opened (vq-clearopensmtp)
     tls             secures connections for vq-tls, vq-smtpd and vq-popup
@@ -56,6 +57,9 @@ from vqmail.warm import admin_service, auth_service, filter_service, queue_servi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
+    from collections.abc import Callable
+
     from vqmail.unix.chain import Env
 
 LOOK = 5                        # seconds between two looks at the library
@@ -118,7 +122,7 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     return codes.TEMPORARY
 
 
-def _child(serve: "object", listener: "object", number: int, alive: int) -> int:
+def _child(serve: "Callable[[socket, int, int], int]", listener: "socket", number: int, alive: int) -> int:
     _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
-    outcome = chain.run(lambda _argv, _env: serve(listener, number, alive), [b"vq-service"], {})  # type: ignore[operator]
+    outcome = chain.run(lambda _argv, _env: serve(listener, number, alive), [b"vq-service"], {})
     return outcome if isinstance(outcome, int) else codes.TEMPORARY

@@ -10,7 +10,7 @@ import time
 
 from vqmail import codes
 from vqmail.store import certificates, roles, secure
-from vqmail.unix import calls, child, limits, log, loop, priv, sockets
+from vqmail.unix import calls, child, fd, limits, log, loop, priv, sockets
 from vqmail.warm import pool, tls_worker
 
 TYPE_CHECKING = False
@@ -98,29 +98,20 @@ class Service:
                 log.line(b"tls", "cannot fork: %s; see ulimit -u" % error.strerror)
                 return
             if pid == 0:
-                self._become()
+                pool.live(b"tls", self._become)
             self._workers[pid] = self._gate[1], now
 
     def _become(self) -> None:
-        """In a worker.  Never returns."""
-        try:
-            pool.forget_signals()
-            self._loop.close()
-            calls.close(self._alive)
-            calls.close(self._gate[1])
-            _close(self._gate_before)           # or those who have it would never see its end
-            # ---- root above, the TLS user below ----
-            priv.drop_to(*self._role)
-            calls.chdir(b"/")
-            tls_worker.Worker(self._listener, self._gate[0], self._certificates, self._callers,
-                              self._files).run()
-            calls._exit(codes.OK)
-        except codes.Failure as failure:
-            log.line(b"tls", str(failure))
-        except BaseException as bug:  # noqa: BLE001  a child must never come back into its parent's loop
-            log.line(b"tls", "worker: %s: %s" % (type(bug).__name__, bug))
-        finally:
-            calls._exit(codes.TEMPORARY)
+        """The child's side."""
+        self._loop.close()
+        calls.close(self._alive)
+        calls.close(self._gate[1])
+        _close(self._gate_before)               # or those who have it would never see its end
+        # ---- root above, the TLS user below ----
+        priv.drop_to(*self._role)
+        calls.chdir(b"/")
+        tls_worker.Worker(self._listener, self._gate[0], self._certificates, self._callers, self._files).run()
+        calls._exit(codes.OK)
 
     def _reap(self) -> None:
         again = True
@@ -146,8 +137,7 @@ class Service:
             try:
                 if sockets.peer(sock)[1] in self._callers:
                     sock.settimeout(MOMENT)     # what was not read would take our answer with it
-                    for each in sockets.receive(sock)[1]:
-                        calls.close(each)
+                    fd.close_all(sockets.receive(sock)[1])
                     sockets.send(sock, b"-there is no certificate")
             except (OSError, ValueError):       # he did not wait
                 pass

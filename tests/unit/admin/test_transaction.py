@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from vqmail import codes
-from vqmail.admin import transaction
+from vqmail.admin import disk, transaction
 from vqmail.formats import journal
 from vqmail.store import compiled, sender
 from vqmail.store import journal as changes
@@ -278,7 +278,7 @@ def test_a_domain_that_root_put_elsewhere_by_a_link_is_changed_there_and_no_link
         t.commit()
 
     assert (place.path / "elsewhere/etc/options").read_bytes() == b"# none\n"
-    assert transaction.names(place.name("virtual/e.test")) == [b"etc", b"trap"]
-    assert transaction.kind(place.name("virtual/e.test")) == "link"
+    assert disk.names(place.name("virtual/e.test")) == [b"etc", b"trap"]
+    assert disk.kind(place.name("virtual/e.test")) == "link"
     with pytest.raises(codes.TryLater), transaction.Transaction() as t:
         t.read(place.name("virtual/e.test/trap/virtualroot"))

@@ -4,7 +4,7 @@ import pytest
 from scheduler_world import BIRTH, World
 from scheduler_world import world  # noqa: F401
 
-from vqmail.store import queue
+from vqmail.store import queued
 
 
 def test_a_sender_hears_once_that_his_message_waits(world: World) -> None:
@@ -73,7 +73,7 @@ def test_a_sender_hears_once_even_when_that_cannot_be_written_down(world: World,
     def full(_number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(queue, "note_told_of_delay", full)
+    monkeypatch.setattr(queued, "note_told_of_delay", full)
     world.patience = 400
     world.restart()
     world.enter(b"s@x", b"a@far.test")

@@ -66,3 +66,20 @@ def test_replies_cut_at_every_byte() -> None:
 
         assert found == [220, 250]
         assert not parser.pending()
+
+
+def test_what_is_offered_is_read_in_any_case_and_also_as_it_was_written_once() -> None:
+    text = b"250-far.test hello\n250-size 1000\n250-AUTH PLAIN\n250-AUTH=LOGIN\n250 8bitmime\n"
+
+    assert replies.offers(text) == {b"SIZE": [b"1000"], b"AUTH": [b"PLAIN", b"LOGIN"], b"8BITMIME": []}
+
+
+@pytest.mark.parametrize(("offered", "expected"), [
+    ({b"SIZE": [b"1000"]}, 1000),
+    ({b"SIZE": []}, 0),
+    ({b"SIZE": [b"much"]}, 0),
+    ({b"SIZE": [b"9" * 19]}, 0),
+    ({}, 0),
+])
+def test_a_size_that_is_no_number_is_no_limit(offered: "dict[bytes, list[bytes]]", expected: int) -> None:
+    assert replies.size_limit(offered) == expected

@@ -10,7 +10,7 @@ from certificates import Authority, Client
 
 from vqmail.store import certificates
 from vqmail.unix import sockets
-from vqmail.warm import tls_connection, tls_worker
+from vqmail.warm import tls_connection, tls_relay, tls_worker
 
 NAME = "mail.test"
 
@@ -145,7 +145,7 @@ def test_over_the_limit_callers_wait_until_another_is_done(start) -> None:
 
 
 def test_a_program_that_is_gone_is_not_waited_for(start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls_connection, "LINGER", 0.1)
+    monkeypatch.setattr(tls_relay, "LINGER", 0.1)
     monkeypatch.setattr(tls_worker, "EVERY", 0.1)
     running = start()
     call, ours = running.call()
@@ -165,7 +165,7 @@ def test_a_program_that_is_gone_is_not_waited_for(start, monkeypatch: pytest.Mon
 
 def test_a_client_that_takes_nothing_does_not_keep_the_place_of_a_program_that_is_gone(
         start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls_connection, "LAST", 0.1)
+    monkeypatch.setattr(tls_relay, "LAST", 0.1)
     monkeypatch.setattr(tls_worker, "EVERY", 0.1)
     running = start()
     call, ours = running.call()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 LIMIT = 1 << 30                 # bytes of one file
 LOCKED = b"*"
-MD5_HEX, MD5_BASE64 = 32, 24    # characters
 
 
 @dataclasses.dataclass
@@ -93,7 +92,7 @@ class Found:
         mailbox.name = mailbox.name.lower()
         if mailbox.name in domain.mailboxes:
             self.problem(mailbox.source, "%s is in %s already" % (
-                shown(mailbox.name + b"@" + domain.name), domain.mailboxes[mailbox.name].source))
+                log.shown(mailbox.name + b"@" + domain.name), domain.mailboxes[mailbox.name].source))
             return
         domain.mailboxes[mailbox.name] = mailbox
 
@@ -131,9 +130,9 @@ def read(root: bytes, path: bytes) -> "bytes | None":
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise codes.TryLater("cannot read %s%s: %s" % (shown(root), shown(path), error.strerror)) from None
+        raise codes.TryLater("cannot read %s%s: %s" % (log.shown(root), log.shown(path), error.strerror)) from None
     except ValueError as error:
-        raise codes.TryLater("%s%s: %s" % (shown(root), shown(path), error)) from None
+        raise codes.TryLater("%s%s: %s" % (log.shown(root), log.shown(path), error)) from None
 
 
 def records(root: bytes, path: bytes) -> "list[tuple[bytes, bytes]]":
@@ -143,7 +142,7 @@ def records(root: bytes, path: bytes) -> "list[tuple[bytes, bytes]]":
             raise ValueError("is a link")
         return list(cdb.records(root + path))
     except OSError as error:
-        raise codes.TryLater("cannot read %s%s: %s" % (shown(root), shown(path), error.strerror)) from None
+        raise codes.TryLater("cannot read %s%s: %s" % (log.shown(root), log.shown(path), error.strerror)) from None
 
 
 def read_given(path: bytes) -> bytes:
@@ -152,9 +151,9 @@ def read_given(path: bytes) -> bytes:
         with open(path, "rb") as file:
             return file.read(LIMIT)
     except FileNotFoundError:
-        raise codes.GiveUp("there is no file %s" % shown(path)) from None
+        raise codes.GiveUp("there is no file %s" % log.shown(path)) from None
     except OSError as error:
-        raise codes.TryLater("cannot read %s: %s" % (shown(path), error.strerror)) from None
+        raise codes.TryLater("cannot read %s: %s" % (log.shown(path), error.strerror)) from None
 
 
 def lines(text: bytes) -> "Iterator[tuple[int, bytes]]":
@@ -171,7 +170,7 @@ def names(root: bytes, path: bytes = b"") -> "list[bytes]":
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return []
-        raise codes.TryLater("cannot look into %s%s: %s" % (shown(root), shown(path), error.strerror)) from None
+        raise codes.TryLater("cannot look into %s%s: %s" % (log.shown(root), log.shown(path), error.strerror)) from None
     try:
         return sorted(os.listdir(b"/proc/self/fd/%d" % number))
     finally:
@@ -185,7 +184,7 @@ def is_directory(root: bytes, path: bytes) -> bool:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return False
-        raise codes.TryLater("cannot look at %s%s: %s" % (shown(root), shown(path), error.strerror)) from None
+        raise codes.TryLater("cannot look at %s%s: %s" % (log.shown(root), log.shown(path), error.strerror)) from None
     return True
 
 
@@ -203,8 +202,3 @@ def mail(root: bytes, *paths: bytes) -> "Mail | None":
         if not path.endswith(b"/") and is_file(root, path):
             return Mail("mbox", root, path)
     return None
-
-
-def shown(text: bytes) -> str:
-    """A name or path for people."""
-    return log.printable(text).decode()

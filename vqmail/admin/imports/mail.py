@@ -16,11 +16,11 @@ import stat
 
 from vqmail import codes
 from vqmail.admin import transaction
-from vqmail.admin.imports.found import Mail, shown
+from vqmail.admin.imports.found import Mail
 from vqmail.formats import fromline, maildirname, uidl
 from vqmail.store import uidl as uidlstore
 from vqmail.store import virtual
-from vqmail.unix import beneath, durable
+from vqmail.unix import beneath, durable, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Staging:
             except FileExistsError:
                 found = os.lstat(each)
                 if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-                    raise codes.GiveUp("%s is no directory of ours; look at it, remove it" % shown(each)) from None
+                    raise codes.GiveUp("%s is no directory of ours; look at it, remove it" % log.shown(each)) from None
         self._fresh: list[bytes] = []
         self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -59,7 +59,7 @@ class Staging:
                 raise FileNotFoundError         # the other one just went, and took it away
         except OSError:
             os.close(self._lock)
-            raise codes.GiveUp("another vq-import brings users to %s just now" % shown(domain)) from None
+            raise codes.GiveUp("another vq-import brings users to %s just now" % log.shown(domain)) from None
         transaction.recover()                   # a killed import may have decided on what lies there; the rest is waste
         for each in os.listdir(self.path):
             shutil.rmtree(self.path + b"/" + each)
@@ -84,7 +84,7 @@ class Staging:
                 count = _mbox(mail, box) if mail is not None else (0, 0)
         except OSError as error:
             raise codes.TryLater("cannot copy %s: %s" % (
-                shown(mail.root + mail.path) if mail else shown(part), error.strerror)) from None
+                log.shown(mail.root + mail.path) if mail else log.shown(part), error.strerror)) from None
         if dotqmail:
             with open(part + b"/.qmail", "wb") as file:
                 os.fchmod(file.fileno(), 0o600)
@@ -166,7 +166,7 @@ def _maildir(mail: Mail, into: bytes, left: "list[str]") -> "tuple[int, int]":
         os.close(copied)
     if here != there:
         raise Refused("%s changed while it was copied (%d messages there, %d here): stop what delivers there" % (
-            shown(mail.root + mail.path), len(there), len(here)))
+            log.shown(mail.root + mail.path), len(there), len(here)))
     return len(here), sum(size for _, size in here)
 
 
@@ -190,12 +190,12 @@ def _copy(number: int, into: bytes, owner: int, depth: int, left: "list[str]") -
         try:
             inner = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=number)
         except OSError as error:                # a link, a socket; or a client renamed it just now: the count will tell
-            left.append("%s (%s)" % (shown(name), error.strerror))
+            left.append("%s (%s)" % (log.shown(name), error.strerror))
             continue
         try:
             found = os.fstat(inner)
             if found.st_uid != owner:
-                left.append("%s (it belongs to uid %d)" % (shown(name), found.st_uid))
+                left.append("%s (it belongs to uid %d)" % (log.shown(name), found.st_uid))
             elif stat.S_ISDIR(found.st_mode):
                 _copy(inner, into + b"/" + name, owner, depth + 1, left)
             elif stat.S_ISREG(found.st_mode):
@@ -244,16 +244,16 @@ def _mbox(mail: Mail, into: bytes) -> "tuple[int, int]":
     with open(number, "rb") as file:
         before = os.fstat(number)
         if not stat.S_ISREG(before.st_mode) or before.st_nlink > 1:
-            raise Refused("%s is no plain file, or has another name" % shown(mail.root + mail.path))
+            raise Refused("%s is no plain file, or has another name" % log.shown(mail.root + mail.path))
         count = total = 0
         for lines in fromline.messages(file):
             count += 1
             total += _write(into, lines, before.st_mtime_ns + count, count)
         after = os.fstat(number)
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise Refused("%s changed while it was read: stop what delivers there" % shown(mail.root + mail.path))
+            raise Refused("%s changed while it was read: stop what delivers there" % log.shown(mail.root + mail.path))
         if before.st_size and not count:
-            raise Refused("%s is no mbox: it does not begin with `From `" % shown(mail.root + mail.path))
+            raise Refused("%s is no mbox: it does not begin with `From `" % log.shown(mail.root + mail.path))
     return count, total
 
 

@@ -4,8 +4,9 @@ import os
 
 from vqmail import codes
 from vqmail.admin.imports import found, secrets
-from vqmail.admin.imports.found import Found, Mailbox, shown
+from vqmail.admin.imports.found import Found, Mailbox
 from vqmail.formats import userdb
+from vqmail.unix import log
 
 
 def vm_pop3d(directory: bytes, domains: "list[bytes]", spool: bytes) -> Found:
@@ -14,17 +15,17 @@ def vm_pop3d(directory: bytes, domains: "list[bytes]", spool: bytes) -> Found:
     base = os.path.realpath(directory)
     there = [each for each in found.names(base) if found.is_file(base, b"/" + each + b"/passwd")]
     if not there:
-        raise codes.GiveUp("there is no DOMAIN/passwd below %s" % shown(base))
+        raise codes.GiveUp("there is no DOMAIN/passwd below %s" % log.shown(base))
     for each in domains:
         if each not in there:
-            result.problem(shown(base), "there is no domain %s" % shown(each))
+            result.problem(log.shown(base), "there is no domain %s" % log.shown(each))
     for name in there:
         if domains and name not in domains:
             continue
         path = b"/" + name + b"/passwd"
-        domain = result.domain(name, shown(base + path))
+        domain = result.domain(name, log.shown(base + path))
         for number, line in found.lines(found.read(base, path) or b""):
-            source = "%s: line %d" % (shown(base + path), number)
+            source = "%s: line %d" % (log.shown(base + path), number)
             user, colon, rest = line.partition(b":")
             if not colon:
                 result.problem(source, "is not user:hash")
@@ -39,7 +40,7 @@ def courier(file: bytes, root: bytes, domain: bytes) -> Found:
     """Courier's userdb; `domain` is that of names without one."""
     result = Found()
     for number, line in found.lines(found.read_given(file)):
-        source = "%s: line %d" % (shown(file), number)
+        source = "%s: line %d" % (log.shown(file), number)
         try:
             name, fields = userdb.parse(line)
         except ValueError as error:
@@ -47,7 +48,7 @@ def courier(file: bytes, root: bytes, domain: bytes) -> Found:
             continue
         user, _, where = name.rpartition(b"@") if b"@" in name else (name, b"", domain)
         if not user or not where:
-            result.problem(source, "%s has no domain: give one with --domain" % shown(name))
+            result.problem(source, "%s has no domain: give one with --domain" % log.shown(name))
             continue
         home = fields.get(b"home", b"").rstrip(b"/")
         mail = None
@@ -57,7 +58,7 @@ def courier(file: bytes, root: bytes, domain: bytes) -> Found:
         if mail is None and home.startswith(b"/"):
             mail = found.mail(root + home, b"/Maildir")
         quota = fields.get(b"quota", b"")
-        _add(result, result.domain(where, shown(file)), Mailbox(
+        _add(result, result.domain(where, log.shown(file)), Mailbox(
             user, userdb.password(fields), source, fields.get(b"gecos", b""), quota, mail=mail))
     return result
 
@@ -69,5 +70,5 @@ def _add(result: Found, domain: found.Domain, mailbox: Mailbox) -> None:
         result.problem(mailbox.source, error)
         return
     if word:
-        result.note(mailbox.source, "%s %s" % (shown(mailbox.name), word))
+        result.note(mailbox.source, "%s %s" % (log.shown(mailbox.name), word))
     result.add(domain, mailbox)

@@ -9,11 +9,12 @@ import os
 import stat
 
 from vqmail import codes
-from vqmail.admin import accounts, catchall, domains, tables, transaction, usertexts
+from vqmail.admin import accounts, catchall, disk, domains, tables, transaction, usertexts
 from vqmail.admin.imports import found
-from vqmail.admin.imports.found import Domain, Mailbox, shown
+from vqmail.admin.imports.found import Domain, Mailbox
 from vqmail.formats import options
 from vqmail.store import control, virtual
+from vqmail.unix import log
 
 BEFORE = b"/.qmail-default.before"
 
@@ -21,12 +22,12 @@ BEFORE = b"/.qmail-default.before"
 def here(domain: Domain) -> "usertexts.Domain | None":
     """The domain as it is here, None if it is not.  GiveUp if something else has its name."""
     directory = domains.directory(domain.name)
-    if transaction.kind(directory) is None:
+    if disk.kind(directory) is None:
         return None
     domains.require(transaction.Transaction(), domain.name)
     if domain.place and os.path.realpath(directory) != domain.place:
-        raise codes.GiveUp("%s is here already, and not %s" % (shown(domain.name), shown(domain.place)))
-    return usertexts.look(domain.name, transaction.read)
+        raise codes.GiveUp("%s is here already, and not %s" % (log.shown(domain.name), log.shown(domain.place)))
+    return usertexts.look(domain.name, disk.read)
 
 
 def make(domain: Domain, owner: bytes, uids: bytes) -> None:
@@ -53,7 +54,7 @@ def owner_of(domain: Domain, mailbox: Mailbox) -> "tuple[int, int]":
     least = max(control.number(b"minuid"), 1)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid < least or status.st_gid < least:
         raise codes.GiveUp("%s is no directory, or its uid %d or gid %d is below %d: see control/minuid" % (
-            shown(path), status.st_uid, status.st_gid, least))
+            log.shown(path), status.st_uid, status.st_gid, least))
     return status.st_uid, status.st_gid
 
 
@@ -64,13 +65,13 @@ def _link(t: transaction.Transaction, domain: Domain) -> None:
     least = max(control.number(b"minuid"), 1)
     if status.st_uid < least or status.st_gid < least:
         raise codes.GiveUp("%s belongs to uid %d, gid %d, which is below %d: see control/minuid" % (
-            shown(domain.place), status.st_uid, status.st_gid, least))
-    if transaction.kind(domain.place + b"/etc") is not None:
-        raise codes.GiveUp("there is a %s/etc already" % shown(domain.place))
+            log.shown(domain.place), status.st_uid, status.st_gid, least))
+    if disk.kind(domain.place + b"/etc") is not None:
+        raise codes.GiveUp("there is a %s/etc already" % log.shown(domain.place))
     who, ours = (status.st_uid, status.st_gid), usertexts.ours()
     name = accounts.name_of(t, status.st_uid) or domain.name
     if tables.prefix(t, domain.name) is not None or tables.assigned(t, domain.name) is not None:
-        raise codes.GiveUp("control/virtualdomains or users/assign has a line for %s already" % shown(domain.name))
+        raise codes.GiveUp("control/virtualdomains or users/assign has a line for %s already" % log.shown(domain.name))
     tables.receive(t, domain.name)
     tables.make_virtual(t, domain.name, domain.name)
     tables.assign(t, b"+%s-:%s:%d:%d:%s:-::" % (domain.name, name, *who, path))

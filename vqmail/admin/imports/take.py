@@ -8,6 +8,7 @@ from vqmail import codes
 from vqmail.admin import (
     accounts,
     aliasplace,
+    disk,
     domains,
     mailboxes,
     names,
@@ -16,9 +17,10 @@ from vqmail.admin import (
     usertexts,
 )
 from vqmail.admin.imports import mail, place, secrets, takealiases
-from vqmail.admin.imports.found import Domain, Found, Mailbox, shown
+from vqmail.admin.imports.found import Domain, Found, Mailbox
 from vqmail.formats import lines, logins, options, passwd
 from vqmail.store import domainsettings, lastlogin, loginaliases, virtual
+from vqmail.unix import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,13 +62,13 @@ class Taker:
                 self._domain(domain)
             except codes.GiveUp as refused:
                 self.result.problem(domain.source, refused)
-            self.per_domain.append("%s: %s" % (shown(domain.name), ", ".join(
+            self.per_domain.append("%s: %s" % (log.shown(domain.name), ", ".join(
                 "%d %s" % (self.counts[each] - before[each], each.replace("_", " "))
                 for each in COUNTS[1:] if self.counts[each] - before[each]) or "nothing"))
 
     def _domain(self, domain: Domain) -> None:
         if names.domain(domain.name) != domain.name:
-            raise codes.GiveUp("%s: give its name as %s" % (shown(domain.name), names.domain(domain.name).decode()))
+            raise codes.GiveUp("%s: give its name as %s" % (log.shown(domain.name), names.domain(domain.name).decode()))
         where = place.here(domain)
         there = where.users if where else {}
         wanted = [each for each in domain.mailboxes.values() if self._is_new(domain, each, there, where)]
@@ -95,7 +97,7 @@ class Taker:
     def _is_new(self, domain: Domain, mailbox: Mailbox, there: "dict[bytes, passwd.Entry]",
                 where: "usertexts.Domain | None") -> bool:
         """Whether a mailbox can be taken, and is not here."""
-        address = shown(mailbox.name + b"@" + domain.name)
+        address = log.shown(mailbox.name + b"@" + domain.name)
         try:
             mailbox.name = mailboxes.name_of(mailbox.name)
             if mailbox.quota:
@@ -112,11 +114,11 @@ class Taker:
         if mailbox.name not in there:
             if domain.place:
                 return self._is_owned(domain, mailbox)
-            if where is not None and transaction.kind(where.directory + mailboxes.HOME + b"/" + mailbox.name):
+            if where is not None and disk.kind(where.directory + mailboxes.HOME + b"/" + mailbox.name):
                 self.result.problem(mailbox.source, "there is a home of %s, but no such user: move it away" % address)
                 return False
             alias = aliasplace.PREFIX + mailbox.name.replace(b".", b":")
-            if where is not None and not mailbox.forwards and transaction.kind(where.directory + alias):
+            if where is not None and not mailbox.forwards and disk.kind(where.directory + alias):
                 self.result.note(mailbox.source, "%s: there is an alias of that name here, mail goes there" % address)
             return True
         entry = there[mailbox.name]
@@ -147,18 +149,18 @@ class Taker:
         batch: list[Mailbox] = []
         weight = 0
         for number, each in enumerate(wanted, 1):
-            self._progress("%s: user %d of %d" % (shown(domain.name), number, len(wanted)))
+            self._progress("%s: user %d of %d" % (log.shown(domain.name), number, len(wanted)))
             if staging is not None:
                 try:
                     count, size = staging.bring(
                         each.name, each.mail if self.wish.with_mail else None, each.dotqmail, self.wish.uidl)
                 except mail.Refused as refused:
                     self.result.problem(each.source, "%s is not taken: %s" % (
-                        shown(each.name + b"@" + domain.name), refused))
+                        log.shown(each.name + b"@" + domain.name), refused))
                     continue
                 if staging.left:
                     self.result.problem(each.source, "%s: these files were not copied: %s" % (
-                        shown(each.name + b"@" + domain.name), ", ".join(staging.left[:NAMED])))
+                        log.shown(each.name + b"@" + domain.name), ", ".join(staging.left[:NAMED])))
                 self.counts["messages"] += count
                 self.counts["bytes"] += size
                 weight += size
@@ -223,7 +225,7 @@ class Taker:
                     continue
                 if not logins.usable(old) or old in self._logins:
                     self.result.problem(each.source, "the old login %s cannot lead to %s: %s" % (
-                        shown(old), shown(address), "it leads to %s" % shown(self._logins[old])
+                        log.shown(old), log.shown(address), "it leads to %s" % log.shown(self._logins[old])
                         if old in self._logins else "such a name cannot be written down"))
                     continue
                 self._logins[old] = address
@@ -278,7 +280,7 @@ def _numbers(t: "Transaction", domain: Domain, where: usertexts.Domain,
 def _old_names() -> "dict[bytes, bytes]":
     """Old login names that are there already.  GiveUp if they cannot be understood."""
     try:
-        return dict(logins.records((transaction.read(loginaliases.TEXT) or b"").split(b"\n"), whole=True))
+        return dict(logins.records((disk.read(loginaliases.TEXT) or b"").split(b"\n"), whole=True))
     except ValueError as error:
         raise codes.GiveUp("users/logins: %s" % error) from None
 

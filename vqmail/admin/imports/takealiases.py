@@ -4,10 +4,11 @@ An alias that is here already and goes there, too, is passed over; one that goes
 """
 
 from vqmail import codes
-from vqmail.admin import aliases, aliasplace, aliastargets, catchall, domains, names, transaction
-from vqmail.admin.imports.found import Alias, Domain, Found, shown
+from vqmail.admin import aliases, aliasplace, aliastargets, catchall, disk, domains, names, transaction
+from vqmail.admin.imports.found import Alias, Domain, Found
 from vqmail.formats import aliasfile, dotqmail
 from vqmail.store import control
+from vqmail.unix import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Aliases:
         while wanted:                           # an alias may go to one that comes later
             left = len(wanted)
             for start in range(0, left, ALIASES):
-                self._progress("%s: aliases" % shown(domain.name))
+                self._progress("%s: aliases" % log.shown(domain.name))
                 some = [*wanted][start:start + ALIASES]
                 with transaction.Transaction() as t:
                     where_now = aliasplace.look(t, domain.name)
@@ -79,7 +80,7 @@ class Aliases:
                 if before is None:
                     t.write(path, alias.text, 0o644, where.owner)
                 elif before != alias.text:
-                    raise codes.GiveUp("%s is there already, and says something else" % shown(path))
+                    raise codes.GiveUp("%s is there already, and says something else" % log.shown(path))
                 return before is None
             there = aliasplace.lines(t, where, name)
             wanted = aliastargets.lines_of(t, where, name, alias.targets)
@@ -108,18 +109,18 @@ class Aliases:
                 return
             except codes.GiveUp as refused:
                 self.result.problem(domain.source, "mail for nobody cannot go to %s: %s" % (
-                    shown(domain.catchall), refused))
+                    log.shown(domain.catchall), refused))
                 return
             if before != catchall.BOUNCE:
                 self.result.problem(domain.source, "mail for nobody goes to %s already, not to %s" % (
-                    shown(before), shown(domain.catchall)))
+                    log.shown(before), log.shown(domain.catchall)))
                 return
             t.commit()
 
     def take_other_names(self, domain: Domain) -> None:
         """The other names of the domain."""
         for name in domain.others:
-            if transaction.kind(domains.directory(name)) == "link" and domains.real(name) == domain.name:
+            if disk.kind(domains.directory(name)) == "link" and domains.real(name) == domain.name:
                 continue
             if self.do:
                 try:

@@ -10,8 +10,9 @@ A map undoes names that were made up because one table had to hold all domains:
 
 from vqmail import codes
 from vqmail.admin.imports import found, secrets
-from vqmail.admin.imports.found import Found, Mailbox, shown
+from vqmail.admin.imports.found import Found, Mailbox
 from vqmail.formats import assign
+from vqmail.unix import log
 
 FIELDS = 7
 NOBODY = 65534
@@ -44,9 +45,10 @@ class Map:
 
 def rules(given: "list[bytes]", file: bytes) -> Map:
     """The map that options make."""
-    pairs = [("--map %s" % shown(each), each) for each in given]
+    pairs = [("--map %s" % log.shown(each), each) for each in given]
     if file:
-        pairs += [("%s: line %d" % (shown(file), number), line) for number, line in found.lines(found.read_given(file))]
+        text = found.read_given(file)
+        pairs += [("%s: line %d" % (log.shown(file), number), line) for number, line in found.lines(text)]
     return Map(pairs)
 
 
@@ -58,7 +60,7 @@ def members(group: bytes, file: bytes, passwd: bytes) -> "set[bytes]":
             users = [each.split(b":") for _, each in found.lines(found.read_given(passwd))]
             own = {each[0] for each in users if each[3:4] == [fields[2]]}
             return own | {each for each in fields[3].split(b",") if each}
-    raise codes.GiveUp("%s has no group %s" % (shown(file), shown(group)))
+    raise codes.GiveUp("%s has no group %s" % (log.shown(file), log.shown(group)))
 
 
 class Choice:
@@ -79,7 +81,7 @@ def find(path: bytes, shadow: bytes, choice: Choice) -> Found:
             hashes[line.split(b":")[0]] = line.split(b":")[1:2]
     seen = set()
     for number, line in found.lines(found.read_given(path)):
-        source = "%s: line %d" % (shown(path), number)
+        source = "%s: line %d" % (log.shown(path), number)
         fields = line.split(b":")
         if len(fields) != FIELDS or not assign.is_id(fields[2]) or not assign.is_id(fields[3]):
             result.problem(source, "is no line of a passwd file")
@@ -94,7 +96,7 @@ def find(path: bytes, shadow: bytes, choice: Choice) -> Found:
         seen.add(old)
         user, domain = mapped or (old, choice.domain)
         if not domain:
-            result.problem(source, "no rule of the map fits %s, and no domain was given" % shown(old))
+            result.problem(source, "no rule of the map fits %s, and no domain was given" % log.shown(old))
             continue
         try:
             stored, word = secrets.crypted((hashes.get(old) or [b""])[0] if password == b"x" and shadow else password)
@@ -103,13 +105,13 @@ def find(path: bytes, shadow: bytes, choice: Choice) -> Found:
             continue
         mailbox = Mailbox(user, stored, source, gecos.partition(b",")[0])
         if word:
-            result.note(source, "%s %s" % (shown(old), word))
+            result.note(source, "%s %s" % (log.shown(old), word))
         mailbox.mail = found.mail(choice.root + home, b"/Maildir") if home.strip(b"/") else None
         if mailbox.mail is None and choice.spool:
             mailbox.mail = found.mail(choice.root + choice.spool, b"/" + old)
         if choice.logins:
             mailbox.old = [old.lower()]
-        result.add(result.domain(domain, shown(path)), mailbox)
+        result.add(result.domain(domain, log.shown(path)), mailbox)
     for each in sorted((choice.users or set()) - seen):
-        result.problem(shown(path), "there is no user %s" % shown(each))
+        result.problem(log.shown(path), "there is no user %s" % log.shown(each))
     return result

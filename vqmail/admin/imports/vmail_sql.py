@@ -7,8 +7,9 @@
 
 from vqmail import codes
 from vqmail.admin.imports import found, secrets
-from vqmail.admin.imports.found import Found, Mailbox, shown
+from vqmail.admin.imports.found import Found, Mailbox
 from vqmail.formats import sqldump, uidl
+from vqmail.unix import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ LARGEST = 9                     # digits
 def find(dump: bytes, root: bytes) -> Found:
     """The domains of a dump; mail is looked for below `root`."""
     result = Found()
-    file = shown(dump)
+    file = log.shown(dump)
     text = found.read_given(dump)
     tables: dict[bytes, list[tuple[str, Values]]] = {b"domain": [], b"popbox": [], b"forwarder": []}
     try:
@@ -53,7 +54,7 @@ def find(dump: bytes, root: bytes) -> Found:
 def _popbox(result: Found, source: str, values: "Values", paths: "dict[bytes, bytes]", root: bytes) -> None:
     name = _text(values, b"domain_name").lower()
     if name not in paths:
-        result.problem(source, "there is no row of the domain %s" % shown(name))
+        result.problem(source, "there is no row of the domain %s" % log.shown(name))
         return
     try:
         stored, word = secrets.tagged(_text(values, b"password_hash"))
@@ -65,7 +66,7 @@ def _popbox(result: Found, source: str, values: "Values", paths: "dict[bytes, by
     mailbox = Mailbox(_text(values, b"local_part"), stored, source)
     where = _text(values, b"mbox_name")
     if where in (b"", b".", b"..") or b"/" in where:
-        result.problem(source, "%s cannot be the name of a mailbox's file" % shown(where))
+        result.problem(source, "%s cannot be the name of a mailbox's file" % log.shown(where))
         return
     mailbox.mail = found.mail(root + paths[name].rstrip(b"/"), b"/" + where) if paths[name] else None
     if mailbox.mail:
@@ -77,7 +78,7 @@ def _forwarder(result: Found, source: str, values: "Values", paths: "dict[bytes,
     name = _text(values, b"domain_name").lower()
     local = _text(values, b"local_part").lower()
     if name not in paths:
-        result.problem(source, "there is no row of the domain %s" % shown(name))
+        result.problem(source, "there is no row of the domain %s" % log.shown(name))
         return
     try:
         targets = _targets(_text(values, b"remote_name"), name)
@@ -91,7 +92,7 @@ def _forwarder(result: Found, source: str, values: "Values", paths: "dict[bytes,
         result.catch(domain, [*before, *targets], source)
         return
     if local in domain.mailboxes:
-        result.note(source, "%s has a mailbox, too; mail goes where it is forwarded to, as before" % shown(local))
+        result.note(source, "%s has a mailbox, too; mail goes where it is forwarded to, as before" % log.shown(local))
     result.alias(domain, local, targets, source)
 
 
@@ -103,7 +104,7 @@ def _targets(text: bytes, domain: bytes) -> "list[bytes]":
         if not word:
             continue
         if word.strip(b'"').strip()[:1] in (b"|", b"/", b":", b".") or word.startswith(b":include:"):
-            raise ValueError("%s is a program or a file: a row of a database may name neither" % shown(word))
+            raise ValueError("%s is a program or a file: a row of a database may name neither" % log.shown(word))
         if b"<" in word:
             word = word[word.find(b"<") + 1:word.find(b">")]
         targets.append(word if b"@" in word else word + b"@" + domain)

@@ -5,9 +5,10 @@ import time
 
 from vqmail import codes
 from vqmail.admin.imports import found, secrets
-from vqmail.admin.imports.found import Found, Mailbox, shown
+from vqmail.admin.imports.found import Found, Mailbox
 from vqmail.formats import vmailmgr
 from vqmail.store import control
+from vqmail.unix import log
 
 FILE = b"/passwd.cdb"
 NOBODY = b"+"                   # the user who gets mail for nobody, as long as nobody changed default-username
@@ -18,7 +19,7 @@ def owner(home: bytes) -> bytes:
     try:
         status = os.stat(home)
     except OSError as error:
-        raise codes.GiveUp("cannot look at %s: %s" % (shown(home), error.strerror)) from None
+        raise codes.GiveUp("cannot look at %s: %s" % (log.shown(home), error.strerror)) from None
     least = max(control.number(b"minuid"), 1)
     return b"%d:%d" % (status.st_uid, status.st_gid) if min(status.st_uid, status.st_gid) >= least else b""
 
@@ -28,15 +29,15 @@ def find(name: bytes, home: bytes) -> Found:
     result = Found()
     base = os.path.realpath(home)
     if not found.is_file(base, FILE):
-        raise codes.GiveUp("there is no %s" % shown(base + FILE))
-    domain = result.domain(name, shown(base + FILE))
+        raise codes.GiveUp("there is no %s" % log.shown(base + FILE))
+    domain = result.domain(name, log.shown(base + FILE))
     nobody = (found.read(base, b"/.vmailmgr/default-username") or NOBODY).split(b"\n")[0].strip() or NOBODY
     try:
         records = found.records(base, FILE)
     except ValueError as error:
-        raise codes.GiveUp("%s: %s" % (shown(base + FILE), error)) from None
+        raise codes.GiveUp("%s: %s" % (log.shown(base + FILE), error)) from None
     for key, data in records:
-        source = "%s: %s" % (shown(base + FILE), shown(key))
+        source = "%s: %s" % (log.shown(base + FILE), log.shown(key))
         try:
             entry = vmailmgr.decode(data)
             _take(result, domain, base, key.lower(), entry, source, nobody)
@@ -60,13 +61,13 @@ def _take(result: Found, domain: found.Domain, base: bytes, name: bytes, entry: 
     if name == nobody:
         name = found.CATCHALL
         domain.catchall = name
-        result.note(source, "is the mailbox for nobody: it is called %s here" % shown(name))
+        result.note(source, "is the mailbox for nobody: it is called %s here" % log.shown(name))
     mailbox = Mailbox(name, stored, source, entry.personal, _quota(entry), forwards=forwards)
     if word:
         result.note(source, word)
     mailbox.mail = _mail(base, entry.mailbox)
     if mailbox.mail is None:
-        result.note(source, "there is no mail in %s" % shown(entry.mailbox))
+        result.note(source, "there is no mail in %s" % log.shown(entry.mailbox))
     if not entry.enabled:
         if forwards:                            # only these got its mail; who logs in finds what is there
             result.note(source, "its mailbox was switched off: a copy is kept in it from now on")

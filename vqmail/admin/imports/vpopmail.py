@@ -8,9 +8,10 @@ import os
 
 from vqmail import codes
 from vqmail.admin.imports import found, secrets
-from vqmail.admin.imports.found import Alias, Domain, Found, Mailbox, shown
+from vqmail.admin.imports.found import Alias, Domain, Found, Mailbox
 from vqmail.formats import dotqmail, vpasswd
 from vqmail.store import lastlogin
+from vqmail.unix import log
 
 DEEPEST = 3                     # hash directories
 TEXT, CDB = b"/vpasswd", b"/vpasswd.cdb"
@@ -32,10 +33,10 @@ def find(directory: bytes, assign: bytes, choice: Choice) -> Found:
         base += b"/domains"
     places, others = _assigned(base, found.read_given(assign)) if assign else _walked(base)
     if not places:
-        raise codes.GiveUp("there is no domain with a vpasswd or vpasswd.cdb below %s" % shown(base))
+        raise codes.GiveUp("there is no domain with a vpasswd or vpasswd.cdb below %s" % log.shown(base))
     for name in choice.domains:
         if name not in places:
-            result.problem(shown(base), "there is no domain %s" % shown(name))
+            result.problem(log.shown(base), "there is no domain %s" % log.shown(name))
     for name, place in sorted(places.items()):
         if not choice.domains or name in choice.domains:
             _domain(result, name, place, choice)
@@ -86,7 +87,7 @@ def _assigned(base: bytes, text: bytes) -> "tuple[dict[bytes, bytes], dict[bytes
 
 
 def _domain(result: Found, name: bytes, place: bytes, choice: Choice) -> None:
-    domain = result.domain(name, shown(place))
+    domain = result.domain(name, log.shown(place))
     domain.place = place if choice.in_place else b""
     for source, line in _lines(result, place):
         try:
@@ -98,20 +99,20 @@ def _domain(result: Found, name: bytes, place: bytes, choice: Choice) -> None:
         home = _below(entry.directory, name, place) or b"/" + entry.name
         mailbox.home = home
         if not found.is_directory(place, home):
-            result.problem(source, "there is no home %s%s" % (shown(place), shown(home)))
+            result.problem(source, "there is no home %s%s" % (log.shown(place), log.shown(home)))
             continue
         mailbox.mail = None if choice.in_place else found.mail(place, home + b"/Maildir")
         mailbox.last = _last(place, home)
         mailbox.dotqmail = found.read(place, home + b"/.qmail") or b""
         if mailbox.dotqmail and any(each.kind == dotqmail.PROGRAM for each in _parsed(mailbox.dotqmail)):
-            result.note(shown(place + home + b"/.qmail"), "runs a program: vq-user set %s dotqmail=programs allows "
-                        "that" % shown(entry.name + b"@" + name))
+            result.note(log.shown(place + home + b"/.qmail"), "runs a program: vq-user set %s dotqmail=programs allows "
+                        "that" % log.shown(entry.name + b"@" + name))
         result.add(domain, mailbox)
     limits = found.read(place, b"/.qmailadmin-limits")
     if limits is not None:
         domain.options, domain.defaults, rest = vpasswd.limits(limits)
         for each in rest:
-            result.note(shown(place + b"/.qmailadmin-limits"), "%s has nothing like it here" % each)
+            result.note(log.shown(place + b"/.qmailadmin-limits"), "%s has nothing like it here" % each)
     _dotqmail(result, domain, place, choice)
 
 
@@ -133,15 +134,15 @@ def _lines(result: Found, place: bytes) -> "list[tuple[str, bytes]]":
         try:
             compiled = [key + b":" + data for key, data in found.records(place, CDB) if key]
         except ValueError as error:
-            result.problem(shown(place + CDB), error)
+            result.problem(log.shown(place + CDB), error)
     if text is None:
-        return [("%s: %s" % (shown(place + CDB), shown(each.partition(b":")[0])), each.rstrip(b"\n"))
+        return [("%s: %s" % (log.shown(place + CDB), log.shown(each.partition(b":")[0])), each.rstrip(b"\n"))
                 for each in compiled]
-    lines = [("%s: line %d" % (shown(place + TEXT), number), line) for number, line in found.lines(text)]
+    lines = [("%s: line %d" % (log.shown(place + TEXT), number), line) for number, line in found.lines(text)]
     there = {line.partition(b":")[0] for _, line in lines}
     for each in compiled:
         if each.partition(b":")[0] not in there:
-            result.problem(shown(place + CDB), "%s is there, but not in vpasswd, which counts" % shown(
+            result.problem(log.shown(place + CDB), "%s is there, but not in vpasswd, which counts" % log.shown(
                 each.partition(b":")[0]))
     return lines
 
@@ -154,7 +155,7 @@ def _mailbox(result: Found, source: str, entry: vpasswd.Entry, choice: Choice) -
     if entry.apop and not (choice.keep_clear and stored.startswith(secrets.CLEAR)):
         word = word or "logs in with APOP, which needs a password stored in clear: see --keep-clear"
     for each in ([word] if word else []) + vpasswd.remarks(entry.flags):
-        result.note(source, "%s %s" % (shown(entry.name), each))
+        result.note(source, "%s %s" % (log.shown(entry.name), each))
     quota = entry.quota if entry.quota != b"NOQUOTA" else b""
     return Mailbox(entry.name, stored, source, entry.real_name, quota + (b"S" if quota.isdigit() else b""),
                    tuple(vpasswd.suspended(entry.flags)))
@@ -173,7 +174,7 @@ def _dotqmail(result: Found, domain: Domain, place: bytes, choice: Choice) -> No
         name = file.removeprefix(PREFIX).replace(b":", b".").lower()
         if not file.startswith(PREFIX) or not name or (b"." in file[len(PREFIX):]):
             continue
-        source = shown(place + b"/" + file)
+        source = log.shown(place + b"/" + file)
         text = found.read(place, b"/" + file) or b""
         if name == b"default":
             _default(result, domain, place, source, text)
@@ -193,7 +194,7 @@ def _default(result: Found, domain: Domain, place: bytes, source: str, text: byt
         if user:
             domain.catchall = user
         else:
-            result.problem(source, "mail for nobody goes to %s, which is no user's" % shown(fate))
+            result.problem(source, "mail for nobody goes to %s, which is no user's" % log.shown(fate))
 
 
 def _alias(result: Found, domain: Domain, place: bytes, name: bytes, source: str, text: bytes) -> None:

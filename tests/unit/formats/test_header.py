@@ -1,4 +1,4 @@
-"""What fields say."""
+"""What fields say, and where a header ends."""
 
 import pytest
 
@@ -18,3 +18,14 @@ from vqmail.formats import header
 ])
 def test_values(text: bytes, expected: "list[bytes]") -> None:
     assert header.values(text, b"subject") == expected
+
+
+def test_no_more_is_asked_for_than_the_header() -> None:
+    pieces = iter([b"To: a\nSub", b"ject: b\n", b"\nbody\n", b"more\n"])
+
+    assert header.read(pieces) == b"To: a\nSubject: b\n"
+    assert list(pieces) == [b"more\n"]
+
+
+def test_a_message_may_end_in_its_header() -> None:
+    assert header.read([b"To: a\n", b"X: y"]) == b"To: a\nX: y"
