@@ -12,7 +12,7 @@ FLOORS = {
     "formats": (BOTTOM | {"formats"}, {"time", "zlib", "_md5", "_sha1", "_sha2", "_sha256",     # gmtime, crc32, digests:
                                                "_sha512", "_operator", "binascii", "sys"}),         # no clock, no files
     "proto": (BOTTOM | {"formats", "proto"}, {"binascii", "hmac"}),      # base64 and CRAM-MD5 of AUTH
-    "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
+    "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "gc", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
                                          "ctypes", "resource", "ssl", "docopt"}),
     "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
                                                                "_hashlib", "argon2", "zlib", "sys", "ctypes", "resource", "stringprep", "unicodedata"}),
