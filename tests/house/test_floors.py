@@ -53,6 +53,7 @@ CALLED_ONLY_IN = {
 LATER = {
     "store/submit.py": {"store.direct"},                        # an installation under a single user
     "prog/queue.py": {"store.direct"},                          # the same
+    "prog/virtmailfilter.py": {"store.ownersown"},              # a catch-all that sends mail on, or into the owner's maildir
     "store/cdb.py": {"unix.durable"},                           # making one, not looking something up
     "store/reception.py": {"store.quotaquestion"},              # a recipient with a quota
     "incoming/conversation.py": {"incoming.login"},             # a client that logs in

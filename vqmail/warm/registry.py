@@ -6,7 +6,7 @@ from vqmail.logins import newhash, programs as others, systemusers
 from vqmail.prog import (
     bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd, tls,
     virtmaildelivery, virtmailfilter, virtmailquota, virtuald)
-from vqmail.store import direct, passwords, quotaquestion
+from vqmail.store import direct, ownersown, passwords, quotaquestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 # what programs import only in the run that needs it (doc/DECISIONS.md): here it is in memory before the first fork
-LATER = (direct, login, newhash, others, quotaquestion, systemusers)
+LATER = (direct, login, newhash, others, ownersown, quotaquestion, systemusers)
 
 
 def programs() -> "dict[bytes, Main]":
