@@ -6,8 +6,7 @@ if TYPE_CHECKING:
 
 # what a stranger may choose in a Received line; everything else becomes a question mark
 SAFE = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.@%+/=:-[]_"
-UNSAFE = bytes(range(256)).translate(None, SAFE)
-SAFE_TABLE = bytes.maketrans(UNSAFE, b"?" * len(UNSAFE))
+SAFE_TABLE = bytes(each if each in SAFE else ord("?") for each in range(256))
 
 BLANKS_TABLE = bytes.maketrans(b" \t\n", b"---")
 

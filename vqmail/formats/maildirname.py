@@ -10,8 +10,7 @@ from vqmail.formats import digest
 UID_LIMIT = 70                  # characters of a unique-id (RFC 1939 7)
 DIGEST = 32                     # of them, where a digest must make it one: nobody makes two names of the same one
 PRINTABLE = bytes(range(33, 127))
-OTHERS = bytes(range(256)).translate(None, PRINTABLE)
-TO_PRINTABLE = bytes.maketrans(OTHERS, b"_" * len(OTHERS))
+TO_PRINTABLE = bytes(each if each in PRINTABLE else ord("_") for each in range(256))
 
 
 def new(now: int, pid: int, device: int, inode: int, host: bytes, again: bytes = b"") -> bytes:
