@@ -7,25 +7,43 @@ import subprocess
 
 
 class Authority:
-    """An authority of its own in the folder `path`, and what it signs."""
+    """An authority of its own in the folder `path`, and what it signs.  Programs of all users may read that."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
+        self._made: dict[str, tuple[pathlib.Path, pathlib.Path]] = {}
         path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o755)
         self.ca = path / "ca.pem"
         self._openssl("req", "-x509", *EC, "-subj", "/CN=Test authority", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem")
+        self.ca.chmod(0o644)
+
+    def certify(self, *names: str, days: int = 30) -> "tuple[pathlib.Path, pathlib.Path]":
+        """(certificate, key) for `names` and addresses, in files that are called after the first one."""
+        base = self.path / names[0].replace(":", "_")
+        certificate, key, extension, request = (base.with_name(f"{base.name}.{each}") for each in ("pem", "key", "ext", "csr"))
+        extension.write_text("subjectAltName=" + ",".join(
+            ("IP:" if each.replace(".", "").isdigit() or ":" in each else "DNS:") + each for each in names))
+        self._openssl("req", *EC, "-subj", f"/CN={names[0]}", "-keyout", str(key), "-out", str(request))
+        self._openssl("x509", "-req", "-in", str(request), "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days),
+                      "-extfile", str(extension), "-out", str(certificate))
+        return certificate, key
 
     def sign(self, *names: str, days: int = 30, passphrase: str = "") -> bytes:
-        """certificate + key for `names`, and IPv4 addresses, as they belong into servercert.pem."""
-        (self.path / "ext").write_text("subjectAltName=" + ",".join(
-            ("IP:" if each.replace(".", "").isdigit() else "DNS:") + each for each in names))
-        self._openssl("req", *EC, "-subj", f"/CN={names[0]}", "-keyout", "key", "-out", "csr")
-        self._openssl("x509", "-req", "-in", "csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days),
-                      "-extfile", "ext", "-out", "cert")
+        """certificate + authority + key, as they belong into servercert.pem."""
+        certificate, key = self.certify(*names, days=days)
         if passphrase:
-            self._openssl("pkey", "-in", "key", "-aes128", "-passout", f"pass:{passphrase}", "-out", "locked")
-        key = self.path / ("locked" if passphrase else "key")
-        return (self.path / "cert").read_bytes() + self.ca.read_bytes() + key.read_bytes()
+            self._openssl("pkey", "-in", str(key), "-aes128", "-passout", f"pass:{passphrase}", "-out", "locked")
+            key = self.path / "locked"
+        return certificate.read_bytes() + self.ca.read_bytes() + key.read_bytes()
+
+    def server(self, name: str) -> ssl.SSLContext:
+        """The settings of a server that proves `name`, a host or an address; made anew, of the same certificate."""
+        if name not in self._made:
+            self._made[name] = self.certify(name)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self._made[name])
+        return context
 
     def client(self) -> ssl.SSLContext:
         """The settings of a client that believes this authority."""

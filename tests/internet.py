@@ -85,11 +85,13 @@ class Namespace:
             raise AssertionError(f"cannot enter the namespace of {self.name}")
         return made[0]
 
-    def connect(self, address: str, port: int) -> socket.socket:
-        """A connection from this host."""
+    def connect(self, address: str, port: int, source: str = "") -> socket.socket:
+        """A connection from this host, from one of its addresses."""
         sock = self.make_socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         sock.settimeout(60)
         try:
+            if source:
+                sock.bind((source, 0))
             sock.connect((address, port))
         except OSError:
             sock.close()
@@ -138,30 +140,6 @@ class _Client(smtplib.SMTP):
         return self._namespace.connect(host, port)
 
 
-class Authority:
-    """A certificate authority of the test."""
-
-    def __init__(self, path: pathlib.Path) -> None:
-        path.mkdir()
-        self.path = path
-        self.certificate = path / "ca.pem"
-        self._openssl("req", "-x509", "-subj", "/CN=Test authority", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem")
-
-    def certify(self, *names: str, days: int = 2) -> "tuple[pathlib.Path, pathlib.Path]":
-        """A certificate for these names, and its key."""
-        extension = self.path / f"{names[0]}.ext"
-        extension.write_text("subjectAltName=" + ",".join(f"DNS:{each}" for each in names))
-        self._openssl("req", "-subj", f"/CN={names[0]}", "-keyout", f"{names[0]}.key", "-out", f"{names[0]}.csr")
-        subprocess.run(["openssl", "x509", "-req", "-in", f"{names[0]}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                        "-CAcreateserial", "-days", str(days), "-extfile", extension, "-out", f"{names[0]}.pem"],
-                       cwd=self.path, check=True, capture_output=True, timeout=60)
-        return self.path / f"{names[0]}.pem", self.path / f"{names[0]}.key"
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", arguments[0], "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        *arguments[1:]], cwd=self.path, check=True, capture_output=True, timeout=60)
-
-
 class Internet:
     """The switch, on which the DNS server runs as 192.0.2.53, and what is plugged into it."""
 
@@ -172,7 +150,7 @@ class Internet:
         self.path = path
         self.hosts: list[Namespace] = []
         self.resolv = path / "resolv.conf"
-        self.resolv.write_text(f"nameserver {self.DNS}\noptions timeout:2 attempts:2\n")
+        self.resolv.write_text(f"nameserver {self.DNS}\noptions timeout:10 attempts:3\n")
         self._nsd: subprocess.Popen[bytes] | None = None
         self.switch = Namespace("switch.test", self.resolv)
         self.hosts.append(self.switch)

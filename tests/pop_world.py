@@ -74,7 +74,7 @@ class Session:
         self._wait = wait
         self._code: int | None = None
         self._buffer = b""
-        sock.settimeout(30)
+        sock.settimeout(60)
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
@@ -217,7 +217,7 @@ class World:
             process = self._start(argv, env, stdin=theirs, stdout=theirs, cwd=directory, **options)
         if three is not None:
             os.close(out)
-        return Session(ours, lambda: process.wait(30), process.pid)
+        return Session(ours, lambda: process.wait(60), process.pid)
 
     def _run_warm(self, argv: "list[str]", env: "dict[str, str]", directory: pathlib.Path,
                   three: "bytes | None") -> Session:
@@ -245,7 +245,7 @@ class World:
 
 
 def _code(answer: socket.socket) -> int:
-    answer.settimeout(30)
+    answer.settimeout(60)
     with answer:
         text = b""
         while data := answer.recv(65536):

@@ -114,7 +114,7 @@ class Postfix:
     def stop(self) -> None:
         self._master.terminate()
         try:
-            self._master.wait(20)
+            self._master.wait(60)
         except subprocess.TimeoutExpired:
             pass
         try:

@@ -3,11 +3,11 @@
 import os
 import pathlib
 import pwd
-import random
 import signal
 import socket
 import subprocess
 
+from system import free_port as lasting_port
 from system import wait_until
 
 SERVICES = ("smtpd", "pop3d", "send", "queue", "virtmailfilter", "admin", "auth", "tls")
@@ -58,9 +58,12 @@ class Supervised:
         return int.from_bytes(status[12:16], "little")
 
     def log(self, name: str) -> str:
-        """What multilog wrote."""
-        current = self.home / "service" / name / "log/main/current"
-        return current.read_text(errors="replace") if current.exists() else ""
+        """What multilog wrote, in the files that were full before, too; "" while it exchanges them."""
+        main = self.home / "service" / name / "log/main"
+        try:
+            return "".join(each.read_text(errors="replace") for each in (*sorted(main.glob("@*")), main / "current"))
+        except FileNotFoundError:
+            return ""
 
     def stop(self) -> None:
         """Stop svscan first, so that nothing is started anew, then the services, then their logs."""
@@ -72,7 +75,7 @@ class Supervised:
         self.svc("-dx", *there)
         self.svc("-dx", *(f"{name}/log" for name in there))
         try:
-            wait_until(lambda: not members(self.svscan.pid), "the end of all services", 8)
+            wait_until(lambda: not members(self.svscan.pid), "the end of all services", 60)
         finally:
             try:
                 os.killpg(self.svscan.pid, signal.SIGKILL)
@@ -80,20 +83,9 @@ class Supervised:
                 pass
 
 
-def lasting_port() -> int:
-    """A port that is free, and that nobody is given by chance while a service of ours is down for a moment."""
-    while True:
-        port = random.randrange(10_000, 32_768)         # below those that Linux gives to whoever asks for any
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return port
-
-
 def _answers(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             return bool(connection.recv(100))
     except ConnectionError:
         return False

@@ -6,6 +6,9 @@ import subprocess
 
 from vqmail.setup import install
 
+# The sender in a From_ line of maildir2mbox when the message has no Return-Path: qmail's maildir2mbox writes these three
+# letters, and ours writes what qmail's does, for whoever looks for them in an old mbox.
+NO_SENDER = b"XXX"
 SINGLE = (45001, 45001)         # who owns an installation under a single user when the tests run as root
 
 
@@ -58,5 +61,5 @@ class Home:
         uid, gid = single_ids()
         who = {"user": uid, "group": gid, "extra_groups": []} if os.geteuid() == 0 else {}
         return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            [self.bin(str(argv[0])), *argv[1:]], input=input, capture_output=True, timeout=60,
+            [self.bin(str(argv[0])), *argv[1:]], input=input, capture_output=True, timeout=120,
             env={"PATH": f"{self.path}/bin:/usr/bin:/bin"} | (env or {}), check=False, **who, **options)

@@ -1,12 +1,16 @@
 """An installation with real users, as root makes it, and its services running: what most conformance tests stand on."""
 
+import fcntl
+import itertools
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import warnings
 
@@ -19,22 +23,54 @@ with warnings.catch_warnings():
     import crypt
 
 FIRST_OWNER = 45100             # uid of the first domain's owner; each domain has a hundred numbers
-PATIENCE = 30
+PATIENCE = 100                  # seconds, for a machine that does ten things at once; who gets what he waits for waits no longer
+WORKERS = 8                     # processes of pytest-xdist that may ask for ports at once
+
+
+def worker() -> int:
+    """The number of this process of pytest-xdist's."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 
 
 def make_role_users() -> None:
-    """The users and groups of hier.ROLES, if they are not there."""
-    for group in (hier.GROUP, hier.NOFILES):
-        subprocess.run(["groupadd", "-r", group], check=False, capture_output=True)
-    for user, (group, _, _) in hier.ROLES.items():
-        subprocess.run(["useradd", "-r", "-M", "-g", group, "-d", "/nonexistent", "-s", "/bin/false", user],
-                       check=False, capture_output=True)
+    """The users and groups of hier.ROLES, if they are not there; of two processes that want them one makes them."""
+    if all(_is_user(each) for each in hier.ROLES):
+        return
+    with open(os.path.join(tempfile.gettempdir(), "vqmail-tests.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for group in (hier.GROUP, hier.NOFILES):
+            subprocess.run(["groupadd", "-r", group], check=False, capture_output=True)
+        for user, (group, _, _) in hier.ROLES.items():
+            subprocess.run(["useradd", "-r", "-M", "-g", group, "-d", "/nonexistent", "-s", "/bin/false", user],
+                           check=False, capture_output=True)
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port on which nobody listens."""
-    with socket.create_server((address, 0)) as probe:
-        return int(probe.getsockname()[1])
+def _is_user(name: str) -> bool:
+    try:
+        return bool(pwd.getpwnam(name))
+    except KeyError:
+        return False
+
+
+def _own_ports() -> "list[int]":
+    """Below those that Linux gives to whoever asks for any, and none of another process of pytest-xdist's."""
+    ports = list(range(10_000 + worker() % WORKERS, 32_768, WORKERS))
+    random.shuffle(ports)
+    return ports
+
+
+_PORTS = itertools.cycle(_own_ports())
+
+
+def free_port() -> int:
+    """A port on which nobody listens at any address, and that nobody is given by chance before, or after, it is used."""
+    while True:
+        port = next(_PORTS)
+        try:
+            socket.create_server(("0.0.0.0", port)).close()
+        except OSError:
+            continue
+        return port
 
 
 def let_through(path: pathlib.Path) -> None:
@@ -45,20 +81,43 @@ def let_through(path: pathlib.Path) -> None:
 
 
 def wait_until(condition, what: str, seconds: float = PATIENCE):
-    """Ask again and again until `condition` is true; its value.  Fails with `what` otherwise."""
+    """Ask again and again until `condition` is true; its value.  Fails with `what` otherwise.
+
+    A file, a process or a connection that has gone while it was asked about is asked about again.
+    """
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
+    while True:
+        trouble = None
+        try:
+            if value := condition():
+                return value
+        except OSError as error:
+            trouble = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {seconds} s") from trouble
         time.sleep(0.01)
-    raise AssertionError(f"{what} did not happen within {seconds} s")
+
+
+def children(pid: int) -> "list[int]":
+    """The processes that `pid` started and that are there; none if it has ended meanwhile."""
+    try:
+        return [int(each) for each in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def unmount(path: pathlib.Path) -> None:
     """Unmount what is mounted on `path`, as soon as the last process that was killed has let go of it."""
     wait_until(lambda: subprocess.run(["umount", path], check=False, capture_output=True).returncode == 0,
-               f"umount {path}", 4 * PATIENCE)
+               f"umount {path}")
 
 
 def _refuses(path: pathlib.Path) -> bool:
@@ -170,7 +229,7 @@ class System:
     def run(self, *argv: str, uid: int = 0, gid: "int | None" = None, **options) -> "subprocess.CompletedProcess[bytes]":
         """Run one of our programs to its end, as `uid`."""
         who = {"user": uid, "group": uid if gid is None else gid, "extra_groups": []} if uid else {}
-        options.setdefault("timeout", 60)
+        options.setdefault("timeout", 120)
         options["env"] = self.env() | options.get("env", {})
         return subprocess.run([self.bin(argv[0]), *argv[1:]], capture_output="stdout" not in options, check=False,
                               **who, **options)
@@ -195,7 +254,6 @@ class System:
         target = self.home / "control/servercert.pem"
         target.write_bytes(authority.sign(*names))
         target.chmod(0o400)
-        authority.ca.chmod(0o644)
         return authority.ca
 
     def maildir(self, domain: str, user: str) -> pathlib.Path:
@@ -261,7 +319,7 @@ class System:
             process = self.processes.pop(name)
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -323,7 +381,7 @@ class System:
 
 def _listening(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except ConnectionRefusedError:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except ConnectionError:
         return False
     return True

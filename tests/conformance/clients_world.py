@@ -122,9 +122,7 @@ class Site:
 
     def client(self, *argv: str, input: bytes = b"", **env: str) -> "subprocess.CompletedProcess[bytes]":
         """A program on a machine that knows our names."""
-        return subprocess.run(
-            ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(self.hosts), *argv], input=input,
-            capture_output=True, timeout=60, check=False, env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **env})
+        return run_there(self.hosts, argv, input, env)
 
     def arrived(self, subject: str) -> str:
         """Carl's message, as soon as it is there."""
@@ -141,9 +139,17 @@ class Site:
         return "".join(self.services.log(name) for name in names)
 
 
+def run_there(hosts: pathlib.Path, argv: "tuple[str, ...]", input: bytes,
+              env: "dict[str, str]") -> "subprocess.CompletedProcess[bytes]":
+    """Run a program on a machine with that /etc/hosts."""
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts), *argv], input=input,
+        capture_output=True, timeout=60, check=False, env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **env})
+
+
 def listens(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionError:
         time.sleep(0.02)
         return False

@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import certificates
 import internet
 import oddservers
 import postfix
@@ -96,7 +97,7 @@ class World:
 
     def _build(self, path: pathlib.Path) -> None:
         self.net.start_dns(ZONE, broken=("servfail.test",))
-        self.authority = internet.Authority(path / "authority")
+        self.authority = certificates.Authority(path / "authority")
         a, b, c = (self.net.host(f"mail.{name}.test", *addresses) for name, *addresses in (
             ("a", "192.0.2.10", "192.0.2.110", "2001:db8::10"), ("b", "192.0.2.11", "2001:db8::11"),
             ("c", "192.0.2.12", "2001:db8::12")))
@@ -120,7 +121,7 @@ class World:
     def _place_odd_servers(self) -> None:
         self.far = self.net.host("far.test", *(f"192.0.2.{number}" for number in range(20, 35)), "2001:db8::26", "2001:db8::32")
         certificate = self.authority.certify("mail.tls.test")
-        nobody = internet.Authority(self.net.path / "nobody")
+        nobody = certificates.Authority(self.net.path / "nobody")
         for number, name, kind, *options in (
                 (20, "taker", oddservers.Server), (21, "greylist", oddservers.Greylist), (22, "refuse", oddservers.Refuses),
                 (23, "full", oddservers.Greets, "554 5.3.2 no room for anybody"),

@@ -2,6 +2,8 @@
 
     POP3[name](site, errand)        reads the first message of the mailbox: its text; b"" if it could not
     SMTP[name](site, errand)        sends MESSAGE: whether the server took it
+
+A site has `ca`, `hosts` and client(); Here is one for the tests of a System.
 """
 
 import base64
@@ -17,12 +19,14 @@ import time
 import typing
 import urllib.parse
 
-from clients_world import Site
+from clients_world import Site, run_there
+from system import System
 from vqmail.record import Record
 
 SOURCES = pathlib.Path(__file__).parent / "clients"
 BUILDING = threading.Lock()
 TROUBLE = re.compile(rb"failed|AUTH\]|535")      # on mutt's screen
+LETTER = b"From: a@far.test\nTo: ann@domain1.test\nSubject: hello\nMessage-ID: <%d@far.test>\n\n.dot\nlast %d\n"
 MESSAGE = "From: {0}\nTo: {1}\nSubject: {2}\n\n{3}"
 BODY = "hello\n..dots\nlast\n"
 
@@ -55,6 +59,37 @@ class Errand(Record):
     def url(self, scheme: str) -> str:
         """scheme://HOST:PORT, with an s if it is TLS from the first byte."""
         return f"{scheme}{'s' * (self.how == 'tls')}://{self.host}:{self.port}"
+
+
+class Here:
+    """A machine that knows one name, which is ours, and whose clients believe the authority `ca`."""
+
+    def __init__(self, folder: pathlib.Path, name: str, ca: object = "/dev/null") -> None:
+        self.name = name
+        self.ca = str(ca)
+        self.hosts = folder / "hosts"
+        self.hosts.write_text(f"127.0.0.1 localhost {name}\n")
+
+    def client(self, *argv: str, input: bytes = b"", **env: str) -> "subprocess.CompletedProcess[bytes]":
+        return run_there(self.hosts, argv, input, env)
+
+    def reading(self, how: str, port: int, user: str, password: str) -> Errand:
+        """The errand of somebody who reads his mail."""
+        return Errand(body="", folder=self.hosts.parent, how=how, host=self.name, port=port, user=user, password=password,
+                      sender="", recipient="", subject="")
+
+
+def put(system: System, domain: str, user: str, number: int) -> None:
+    """LETTER with that number arrives."""
+    path = system.maildir(domain, user) / "new" / f"{1700000000 + number}.x"
+    path.write_bytes(LETTER % (number, number))
+    os.chown(path, system.domains[domain][user], system.domains[domain][user])
+
+
+def left(system: System, domain: str, user: str) -> "list[str]":
+    """The names of the messages in a mailbox."""
+    maildir = system.virtual / domain / "home" / user / "Maildir"
+    return sorted(each.name for folder in ("new", "cur") for each in (maildir / folder).iterdir())
 
 
 def own(protocol: str, command: "list[str]") -> "typing.Callable[[Site, Errand], bytes | bool]":
@@ -99,11 +134,12 @@ def tls_settings(site: Site, errand: Errand) -> str:
         f"tls on\ntls_starttls {'on' if errand.how == 'starttls' else 'off'}\ntls_trust_file {site.ca}\n")
 
 
-def mpop(site: Site, errand: Errand, auth: str = "user", more: str = "") -> bytes:
+def mpop(site: Site, errand: Errand, auth: str = "user", more: str = "", *, keep: bool = True) -> bytes:
+    """All messages; they stay, or do not."""
     box = errand.folder / "box"
     rc = errand.file("mpoprc", f'account a\nhost {errand.host}\nport {errand.port}\nuser {errand.user}\n'
                      f'password "{errand.password}"\nauth {auth}\n{tls_settings(site, errand)}{more}'
-                     f'uidls_file {errand.folder}/uidls\nkeep on\ndelivery mbox {box}\n')
+                     f'uidls_file {errand.folder}/uidls\nkeep {"on" if keep else "off"}\ndelivery mbox {box}\n')
     done = site.client("mpop", "-C", rc, "a", HOME=str(errand.folder))
     assert (done.returncode == 0) == box.exists(), done
     return box.read_bytes() if box.exists() else b""
@@ -117,11 +153,12 @@ def msmtp(site: Site, errand: Errand, auth: str = "on", more: str = "") -> bool:
                        HOME=str(errand.folder)).returncode == 0
 
 
-def fetchmail(site: Site, errand: Errand) -> bytes:
+def fetchmail(site: Site, errand: Errand, *, keep: bool = True) -> bytes:
+    """As mpop."""
     box = errand.folder / "mbox"
     how = {"plain": "sslproto ''", "starttls": "sslproto 'TLS1.2+' sslcertck", "tls": "ssl sslcertck"}[errand.how]
     rc = errand.file("fetchmailrc", f"poll {errand.host} protocol pop3 port {errand.port} uidl\n"
-                     f"  user '{errand.user}' password '{errand.password}' is root here keep fetchall {how}\n"
+                     f"  user '{errand.user}' password '{errand.password}' is root here {'keep' if keep else 'nokeep'} fetchall {how}\n"
                      f"  sslcertfile {site.ca} mda '/bin/sh -c \"cat >>{box}\"'\n")
     done = site.client("fetchmail", "--nosyslog", "--nodetach", "-f", rc, "--pidfile", f"{errand.folder}/pid", "--idfile",
                        f"{errand.folder}/ids", HOME=str(errand.folder), FETCHMAILHOME=str(errand.folder))
@@ -129,23 +166,26 @@ def fetchmail(site: Site, errand: Errand) -> bytes:
     return box.read_bytes() if box.exists() else b""
 
 
-def getmail(site: Site, errand: Errand) -> bytes:
-    """As nobody: it delivers nothing as root."""
+def getmail(site: Site, errand: Errand, *, keep: bool = True, times: int = 1) -> bytes:
+    """As mpop, each message once, however often it runs.  As nobody: it delivers nothing as root."""
     errand.folder.chmod(0o755)
     kind = "SimplePOP3SSLRetriever" if errand.how == "tls" else "SimplePOP3Retriever"
     rc = errand.file("getmailrc", f"[retriever]\ntype = {kind}\nserver = {errand.host}\nport = {errand.port}\n"
                      f"username = {errand.user}\npassword = {errand.password}\n"
                      + (f"ca_certs = {site.ca}\n" if errand.how == "tls" else "")
                      + f"[destination]\ntype = Maildir\npath = {errand.folder}/box/\n"
-                     "[options]\nread_all = true\ndelete = false\ndelivered_to = false\nreceived = false\n")
+                     f"[options]\nread_all = false\ndelete = {not keep}\ndelivered_to = false\nreceived = false\n")
     for each in ("box", "box/new", "box/cur", "box/tmp", "state"):
         (errand.folder / each).mkdir()
         shutil.chown(errand.folder / each, "nobody")
     shutil.chown(rc, "nobody")
-    done = site.client("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "getmail", "--getmaildir",
-                       f"{errand.folder}/state", "--rcfile", rc, HOME=f"{errand.folder}/state")
+    said = b""
+    for _ in range(times):
+        done = site.client("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "getmail", "--getmaildir",
+                           f"{errand.folder}/state", "--rcfile", rc, HOME=f"{errand.folder}/state")
+        said += done.stdout
     found = b"".join(each.read_bytes() for each in (errand.folder / "box/new").iterdir())
-    assert (b"1 messages (" in done.stdout) == bool(found), done
+    assert bool(re.search(rb"[1-9]\d* messages \(", said)) == bool(found), done
     return found
 
 
@@ -192,7 +232,7 @@ set sleep_time=0
     if process.stdin:
         process.stdin.write(input)
         process.stdin.close()
-    said, deadline = b"", time.monotonic() + 30
+    said, deadline = b"", time.monotonic() + 100
     try:
         while time.monotonic() < deadline and not TROUBLE.search(said):
             if select.select([ours], [], [], 0.05)[0]:
@@ -208,11 +248,12 @@ set sleep_time=0
         if TROUBLE.search(said):
             process.kill()
         os.close(ours)
-        process.wait(30)
+        process.wait(60)
     return said, process.returncode
 
 
-def mutt_pop3(site: Site, errand: Errand, mechanism: str = "user") -> bytes:
+def mutt_pop3(site: Site, errand: Errand, mechanism: str = "user", *, keep: bool = True) -> bytes:
+    """The first message; it stays, or does not."""
     box = errand.folder / "saved"
     url = errand.url("pop")
     said, _ = mutt(site, errand, f"""\
@@ -220,13 +261,14 @@ set spoolfile={url}/
 set pop_user="{errand.user}"
 set pop_pass="{errand.password}"
 set pop_authenticators={mechanism}
-set pop_delete=no
-set delete=no
+set pop_delete={'no' if keep else 'yes'}
+set delete={'no' if keep else 'yes'}
 set quit=yes
 set confirmappend=no
 set confirmcreate=no
 set mbox_type=mbox
-push "<first-entry><copy-message>{box}<enter><exit>"
+set sort=mailbox-order
+push "<first-entry>{f'<copy-message>{box}<enter><exit>' if keep else f'<save-message>{box}<enter><quit>'}"
 """, "-f", url + "/")
     found = box.read_bytes() if box.exists() else b""
     assert found or b"failed" in said or b"AUTH]" in said, said

@@ -59,7 +59,7 @@ class World(smtp_world.World):
 
     def wait_for_log(self, words: str) -> None:
         """Return when `words` are in the log."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 100
         while words not in self.log_path.read_text():
             assert time.monotonic() < deadline, f"no {words} in {self.log_path.read_text()}"
             time.sleep(0.01)

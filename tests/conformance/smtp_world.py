@@ -59,7 +59,7 @@ class Client:
         self.sock = sock
         self._finished = finished
         self._buffer = b""
-        sock.settimeout(30)
+        sock.settimeout(60)
 
     def lines(self, count: int) -> bytes:
         """The next `count` lines from the server, fewer if it closes."""
@@ -188,7 +188,7 @@ class World:
         process = self.start([self.home.bin("vq-smtpd")], env, stdin=theirs, stdout=theirs)
         theirs.close()
         self.last = process
-        return Client(ours, lambda: process.wait(30))
+        return Client(ours, lambda: process.wait(60))
 
     def _connect_warm(self, env: "dict[str, str]") -> Client:
         key = json.dumps(env)
@@ -213,7 +213,7 @@ class World:
 
 def _answer(answers: int) -> int:
     text = b""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while not text.endswith(b"\n"):
         ready, _, _ = select.select([answers], [], [], max(0, deadline - time.monotonic()))
         if not ready:

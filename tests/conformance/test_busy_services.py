@@ -29,7 +29,7 @@ class Busy:
         self.listener.bind(os.fspath(path))
         path.chmod(0o666)
         self.listener.listen(0)
-        self.listener.settimeout(20)
+        self.listener.settimeout(60)
         self.callers = []
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -44,7 +44,7 @@ class Busy:
             each.close()
         while True:
             caller, _ = self.listener.accept()
-            caller.settimeout(20)
+            caller.settimeout(60)
             said, descriptors, _, _ = socket.recv_fds(caller, 8192, 4)
             if said:
                 return caller, said, descriptors
@@ -68,7 +68,7 @@ def test_who_wants_tls_waits_alone_until_the_service_takes_his_call(world: modul
     clients[0].sock.settimeout(0.3)
     with pytest.raises(TimeoutError):
         clients[0].sock.recv(100)
-    clients[0].sock.settimeout(20)
+    clients[0].sock.settimeout(60)
 
     assert [each.say(b"NOOP")[:3] for each in clients[1:]] == [b"250"] * 3
     caller, said, descriptors = service.next_question()
@@ -88,7 +88,7 @@ def test_who_logs_in_waits_alone_until_the_service_takes_his_call(world: module.
     clients[0].sock.settimeout(0.3)
     with pytest.raises(TimeoutError):
         clients[0].sock.recv(100)
-    clients[0].sock.settimeout(20)
+    clients[0].sock.settimeout(60)
 
     assert [each.say(b"NOOP")[:3] for each in clients[1:]] == [b"250"] * 3
     caller, said, _ = service.next_question()
@@ -113,10 +113,10 @@ def test_forty_clients_of_smtps_need_two_processes_and_a_silent_one_stops_nobody
     daemon = pwd.getpwnam(hier.DAEMON)
     port = world.serve("smtp", True, ["-u", str(daemon.pw_uid), "-g", str(daemon.pw_gid)],
                        [world.bin("vq-tls"), world.bin("vq-smtpd")], {"SSL_PROTOCOL": "none", "SUBMISSION": "1"})
-    silent = [socket.create_connection(("127.0.0.1", port), 20) for _ in range(5)]
+    silent = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(5)]
     clients = []
     for _ in range(40):
-        client = smtplib.SMTP_SSL(timeout=20, context=tls.authority.client())
+        client = smtplib.SMTP_SSL(timeout=60, context=tls.authority.client())
         client._host = DEFAULT
         client.connect("127.0.0.1", port)
         clients.append(client)

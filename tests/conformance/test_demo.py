@@ -92,7 +92,7 @@ def test_run_stays_up_until_it_is_stopped(clone: pathlib.Path, end: int) -> None
     assert re.search(r"^user +bob@domain1\.test +password \S+$", text, re.MULTILINE)
     assert process.poll() is None
     os.kill(process.pid, end)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
 
     assert (process.returncode, errors) == (0, "")
     wait_until(lambda: not left(process.pid), "the end of all it started")

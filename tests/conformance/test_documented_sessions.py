@@ -55,7 +55,7 @@ def refused(site: module.System, line: str, code: int = 100) -> str:
 
 
 def login(site: module.System, name: str, secret: str) -> poplib.POP3:
-    client = poplib.POP3("127.0.0.1", site.pop3, timeout=30)
+    client = poplib.POP3("127.0.0.1", site.pop3, timeout=60)
     client.user(name)
     client.pass_(secret)
     return client

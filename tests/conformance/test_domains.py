@@ -288,7 +288,7 @@ def test_what_an_owner_puts_in_the_way_is_not_followed(site: "system.System") ->
     assert not (site.home / "control/options").exists()
 
     as_owner("rm etc; mkfifo etc")
-    assert site.run("vq-domain", "set", "his.example", "catchall=delete", uid=3001, timeout=20).returncode == 111
+    assert site.run("vq-domain", "set", "his.example", "catchall=delete", uid=3001, timeout=60).returncode == 111
 
     done(site, "vq-domain", "add", "next.example")                      # nobody else is held up
     done(site, "vq-domain", "delete", "his.example")
@@ -492,7 +492,7 @@ def test_the_service_does_nothing_it_does_not_know(site: "system.System", packet
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
         client.connect(str(site.home / "run/admin/socket"))
         socket.send_fds(client, [packet], [0, 1, 2])
-        client.settimeout(20)
+        client.settimeout(60)
 
         assert client.recv(100) == b"111"
     assert done(site, "vq-domain", "list", uid=3001) in ("", "\n")

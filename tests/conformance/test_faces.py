@@ -47,7 +47,7 @@ def once(site: module.System, line: str) -> None:
 
 
 def may_log_in(site: module.System, name: str, secret: str) -> bool:
-    client = poplib.POP3("127.0.0.1", site.pop3, timeout=30)
+    client = poplib.POP3("127.0.0.1", site.pop3, timeout=60)
     try:
         client.user(name)
         client.pass_(secret)

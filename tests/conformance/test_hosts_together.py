@@ -37,7 +37,7 @@ def pair(tmp_path: pathlib.Path) -> "typing.Iterator[tuple[module.System, module
 def port_on_both() -> int:
     """A port on which nobody listens on either address."""
     while True:
-        port = module.free_port(FIRST)
+        port = module.free_port()
         with contextlib.suppress(OSError):
             socket.create_server((SECOND, port)).close()
             return port
@@ -78,14 +78,14 @@ def test_two_installations_on_one_port_of_two_addresses(                        
         smtp(system, address, mail)
         listen(system, "pop3", address, pop, "vq-popup", system.name, "vq-checkpassword", "vq-pop3d", "Maildir")
     for system, address, word in zip(pair, (FIRST, SECOND), ("one", "two"), strict=True):
-        with smtplib.SMTP(timeout=30) as client:
+        with smtplib.SMTP(timeout=60) as client:
             assert client.connect(address, mail) == (220, f"{word}.test ESMTP".encode())
         assert swaks(address, mail, "bob@domain1.test", word).returncode == 0
 
         letter, = system.wait_for_mail("domain1.test", "bob")
         assert f"\nSubject: {word}\n".encode() in letter.read_bytes()
     for address, word in ((FIRST, "one"), (SECOND, "two")):
-        client3 = poplib.POP3(address, pop, timeout=30)
+        client3 = poplib.POP3(address, pop, timeout=60)
         assert client3.getwelcome() == f"+OK {word}.test".encode()
         client3.user("bob@domain1.test")
         client3.pass_(word)
@@ -93,7 +93,7 @@ def test_two_installations_on_one_port_of_two_addresses(                        
         assert f"Subject: {word}".encode() in client3.retr(1)[1]
         client3.quit()
     with pytest.raises(poplib.error_proto):                         # the one's password is none with the other
-        stranger = poplib.POP3(SECOND, pop, timeout=30)
+        stranger = poplib.POP3(SECOND, pop, timeout=60)
         stranger.user("bob@domain1.test")
         stranger.pass_("one")
 
@@ -177,7 +177,7 @@ def test_a_host_inside_sends_and_fetches_by_one_outside(tmp_path: pathlib.Path) 
         assert fetched.read_bytes().startswith(b"Return-Path: <a@far.test>\n")
         assert b"\nSubject: inwards\n" in fetched.read_bytes()
         assert outside.mailbox("domain1.test", "bob") == []
-        client = poplib.POP3("127.0.0.1", inside.start_pop3(), timeout=30)
+        client = poplib.POP3("127.0.0.1", inside.start_pop3(), timeout=60)
         client.user("bob@domain1.test")
         client.pass_("inside")
         assert b"Subject: inwards" in client.retr(1)[1]
@@ -211,7 +211,7 @@ def activated(system: module.System) -> "typing.Iterator[module.System]":
 
 def activate(system: module.System, name: str, *program: str, address: str = "127.0.0.1") -> int:
     """A program on a socket of systemd's, with Accept=yes and StandardInput=socket, or of inetd's, nowait; its port."""
-    port = module.free_port(address)
+    port = module.free_port()
     path = f"PATH={system.env()['PATH']}"
     system.start(name, "systemd-socket-activate", "--accept", "--inetd", "-l", f"{address}:{port}", "-E", path, *program)
     wait_until(lambda: f"Listening on {address}:{port}" in system.log(), name)
@@ -227,12 +227,12 @@ def test_the_doors_work_on_sockets_of_systemd_and_inetd(activated: module.System
         assert swaks("127.0.0.1", mail, f"bob@{domain}", f"for {domain}").returncode == 0
         assert b" (HELO client.test) (127.0.0.1)" in activated.wait_for_mail(domain, "bob")[0].read_bytes()
         done = subprocess.run(["curl", "-sS", f"pop3://127.0.0.1:{pop}/1", "-u", f"bob@{domain}:{password}"],
-                              capture_output=True, check=True, timeout=30)
+                              capture_output=True, check=True, timeout=60)
         assert f"\r\nSubject: for {domain}\r\n".encode() in done.stdout
         assert re.search(rf"vq-checkpassword: pid \d+ .*from 127\.0\.0\.1 .*bob@{domain}", activated.log())
     assert swaks("127.0.0.1", mail, "bob@far.test", "no relay").returncode == 24
     assert subprocess.run(["curl", "-sS", f"pop3://127.0.0.1:{pop}/1", "-u", "bob@domain1.test:two"], capture_output=True,
-                          check=False, timeout=30).returncode == 67
+                          check=False, timeout=60).returncode == 67
 
 
 def test_the_address_decides_the_domain_on_such_sockets_too(activated: module.System) -> None:  # 0-12 0-13
@@ -243,5 +243,5 @@ def test_the_address_decides_the_domain_on_such_sockets_too(activated: module.Sy
         port = activate(activated, address, activated.bin("vq-popup"), "host.test", activated.bin("vq-checkpassword"),
                         activated.bin("vq-pop3d"), "Maildir", address=address)
         done = subprocess.run(["curl", "-sS", f"pop3://{address}:{port}/1", "-u", f"bob:{password}"], capture_output=True,
-                              check=True, timeout=30)
+                              check=True, timeout=60)
         assert f"\r\nSubject: for {domain}\r\n".encode() in done.stdout

@@ -50,7 +50,7 @@ def serve(world: System) -> None:
 
 def pop(world: System, user: str, password: str = "secret", what: str = "1") -> "subprocess.CompletedProcess[str]":
     port = world.ports["pop3"]  # type: ignore[attr-defined]
-    return subprocess.run(["curl", "-sS", "--max-time", "30", "--user", f"{user}:{password}",
+    return subprocess.run(["curl", "-sS", "--max-time", "60", "--user", f"{user}:{password}",
                            f"pop3://127.0.0.1:{port}/{what}"], capture_output=True, text=True, check=False)
 
 
@@ -499,7 +499,7 @@ def test_vpopmail_in_place(world: System, tmp_path: pathlib.Path, compiled: bool
 # what POP3 clients know the messages by
 
 def unique_ids(world: System, user: str) -> "list[str]":
-    client = poplib.POP3("127.0.0.1", world.ports["pop3"], timeout=30)  # type: ignore[attr-defined]
+    client = poplib.POP3("127.0.0.1", world.ports["pop3"], timeout=60)  # type: ignore[attr-defined]
     client.user(user)
     client.pass_("secret")
     found = [each.decode().split()[1] for each in client.uidl()[1]]

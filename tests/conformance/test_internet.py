@@ -216,7 +216,7 @@ def test_a_host_that_lies_about_starttls_gets_it_in_clear(world: World, name: st
 @pytest.fixture
 def proof(world: World) -> "typing.Iterator[World]":
     """Hosts that must prove their names to a.test, by certificates of the test's authority."""
-    world.a.control("tlscafile", f"{world.authority.certificate}\n")
+    world.a.control("tlscafile", f"{world.authority.ca}\n")
     world.a.control("tlshosts", "tls.test\nimpostor.test\nstranger.test\ntaker.test\n")
     yield world
     world.a.control("tlshosts", "")

@@ -45,7 +45,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> "typing.Iterator[module.Sy
 
 
 def login(port: int, name: str, secret: str, address: str = "127.0.0.1") -> poplib.POP3:
-    client = poplib.POP3(address, port, timeout=30)
+    client = poplib.POP3(address, port, timeout=60)
     client.user(name)
     client.pass_(secret)
     return client
@@ -90,11 +90,11 @@ def test_the_eighteenth_mailbox_is_over_the_limit(site: module.System) -> None:
 
 def test_a_domain_has_an_address_of_its_own_for_old_settings(site: module.System) -> None:               # 1-5 1-7
     site.control("popdomains", "127.0.0.7 second.test\n")
-    port = module.free_port("127.0.0.7")
+    port = module.free_port()
     site.start("own", site.bin("vq-tcpserver"), "-R", "-H", "-l", "0", "127.0.0.7", str(port), site.bin("vq-popup"), "pop",
                site.bin("vq-checkpassword"), site.bin("vq-pop3d"), "Maildir")
     wait_until(lambda: subprocess.run(["curl", "-s", f"pop3://127.0.0.7:{port}", "-u", f"bob:{password('bob', 'second.test')}"],
-                                      check=False, capture_output=True, timeout=30).returncode == 0, "bob of second.test")
+                                      check=False, capture_output=True, timeout=60).returncode == 0, "bob of second.test")
     with pytest.raises(poplib.error_proto):
         login(port, "bob", password("bob", "first.test"), "127.0.0.7")
 
@@ -139,7 +139,7 @@ def test_nobody_notices_that_the_server_has_another_name(site: module.System) ->
     site.stop("send", "smtp", "pop3")
     site.smtp, site.pop3 = site.start_smtp(), site.start_pop3()
     site.start_send()
-    with smtplib.SMTP("127.0.0.1", site.smtp, "client.test", timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", site.smtp, "client.test", timeout=60) as client:
         assert client.ehlo()[1].startswith(b"new.test\n")
     send(site, ["bob@first.test"], "after")
     wait_until(lambda: {"before", "after"} <= set(subjects(site.pop3, "bob@first.test", password("bob", "first.test"))),

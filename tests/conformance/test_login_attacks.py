@@ -33,7 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> "typing.Iterator[World]":
 
 
 def client(world: World, port: int) -> smtplib.SMTP:
-    found = smtplib.SMTP("127.0.0.1", port, "laptop.test", 30)
+    found = smtplib.SMTP("127.0.0.1", port, "laptop.test", 60)
     found._host = DEFAULT                       # whose certificate it is to be
     found.starttls(context=world.authority.client())
     found.ehlo()
@@ -62,7 +62,7 @@ def test_a_message_is_not_half_accepted_when_the_tls_service_is_killed_within_it
             each.send(".\r\n")
             each.getreply()
         assert system.queue_is_empty()
-        with smtplib.SMTP("127.0.0.1", port, "laptop.test", 30) as plain:
+        with smtplib.SMTP("127.0.0.1", port, "laptop.test", 60) as plain:
             assert plain.mail("stranger@far.test")[0] == 250        # the door is open still
     finally:
         each.close()
@@ -106,7 +106,7 @@ def test_a_name_writes_no_line_of_its_own_into_the_log(world: World, warm: bool)
     port, pop3 = system.start_smtp(warm), system.start_pop3(warm)
     evil = b"x>\n\x1b[2J\rauth: from 192.0.2.9 login of <root> as bob@a.test"
     try:
-        with smtplib.SMTP("127.0.0.1", port, "laptop.test", 30) as each:
+        with smtplib.SMTP("127.0.0.1", port, "laptop.test", 60) as each:
             each.ehlo()
             assert each.docmd("AUTH PLAIN " + coded(b"\0" + evil + b"\0" + SECRET.encode()))[0] == 501
             assert each.docmd("AUTH LOGIN " + coded(evil))[0] == 334
@@ -115,7 +115,7 @@ def test_a_name_writes_no_line_of_its_own_into_the_log(world: World, warm: bool)
             if code == 334:
                 nonce = base64.b64decode(said).partition(b",")[0]
                 assert each.docmd(coded(b"c=biws," + nonce + b",p=" + base64.b64encode(bytes(32))))[0] == 535
-        with socket.create_connection(("127.0.0.1", pop3), 30) as sock:
+        with socket.create_connection(("127.0.0.1", pop3), 60) as sock:
             file = sock.makefile("rwb")
             file.readline()
             file.write(b"USER " + evil.replace(b"\n", b"") + b"\r\nPASS x\r\n")
@@ -138,7 +138,7 @@ def test_a_client_stuck_in_its_handshake_holds_up_nobody(world: World, warm: boo
     stuck = []
     try:
         for _ in range(20):
-            sock = socket.create_connection(("127.0.0.1", port), 30)
+            sock = socket.create_connection(("127.0.0.1", port), 60)
             stuck.append(sock)
             sock.recv(1000)
             sock.sendall(b"STARTTLS\r\n")

@@ -14,6 +14,7 @@ import time
 import pytest
 from local_world import MESSAGE, User, installation, joe, shell, user, world  # noqa: F401
 from small_world import run
+from support import NO_SENDER
 
 # ---- maildirmake ----
 
@@ -44,8 +45,8 @@ def test_a_directory_that_is_there_is_left_as_it_is(joe: User) -> None:
 
 # ---- maildir2mbox ----
 
-# the sender of a message that does not tell it is XXX, as in qmail's maildir2mbox
 OLD = b"From x@y.test Sat Nov  7 05:18:57 2026\nSubject: old\n\nold\n\n"
+FROM = b"From " + NO_SENDER + b" Sat Nov 21 05:18:57 2026\n"
 JOIN = {"MAILDIR": "Maildir", "MAIL": "../Mailbox", "MAILTMP": "../Mailbox.tmp"}
 
 
@@ -67,8 +68,7 @@ def test_maildir2mbox(joe: User) -> None:
     assert joe.read("Mailbox") == OLD + (
         b"From a-b@far.test Sat Nov 21 05:18:57 2026\nReturn-Path: <a b@far.test>\n\n>From c\n From d\n\n"
         b"From MAILER-DAEMON Sat Nov 21 05:18:58 2026\n"
-        b"Return-Path: <>\nSubject: two\n\n>>From a\n>>>From b\nno end\n\n"
-        b"From XXX Sat Nov 21 05:18:57 2026\nSubject: three\n\n\n")
+        b"Return-Path: <>\nSubject: two\n\n>>From a\n>>>From b\nno end\n\n" + FROM + b"Subject: three\n\n\n")
     assert (joe.home / "Mailbox").stat().st_mode == 0o100640
     assert (joe.home / "Mailbox").stat().st_uid == joe.world.ids[0]
     assert sorted(os.listdir(joe.home / "Maildir/new")) == [".hidden"]
@@ -91,7 +91,7 @@ def test_no_mbox_yet(joe: User) -> None:
     put(joe, "new/1.M1P2V3I4.host", b"Subject: one\n\n")
 
     assert run(joe, ["maildir2mbox"], env=JOIN).returncode == 0
-    assert joe.read("Mailbox") == b"From XXX Sat Nov 21 05:18:57 2026\nSubject: one\n\n\n"
+    assert joe.read("Mailbox") == FROM + b"Subject: one\n\n\n"
     assert (joe.home / "Mailbox").stat().st_mode == 0o100600
 
 
@@ -101,7 +101,7 @@ def test_a_message_does_not_run_into_the_one_before(joe: User, old: bytes, gap: 
     put(joe, "new/1.M1P2V3I4.host", b"Subject: one\n\n")
 
     assert run(joe, ["maildir2mbox"], env=JOIN).returncode == 0
-    assert joe.read("Mailbox") == old + gap + b"From XXX Sat Nov 21 05:18:57 2026\nSubject: one\n\n\n"
+    assert joe.read("Mailbox") == old + gap + FROM + b"Subject: one\n\n\n"
 
 
 def test_nothing_new_touches_nothing(joe: User) -> None:

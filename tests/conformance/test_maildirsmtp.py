@@ -171,4 +171,4 @@ def test_a_second_one_leaves_it_to_the_first(line: Line) -> None:
         assert line.up().returncode == 0
         assert len(line.waiting()) == 1
     finally:
-        holder.communicate(b"\n", timeout=30)
+        holder.communicate(b"\n", timeout=60)

@@ -57,7 +57,7 @@ def test_a_full_disk_defers_and_keeps_nothing_half_done(small_disk: module.Syste
         except OSError:
             pass
     text = b"Subject: large\r\n\r\n" + b"x" * 70 + b"\r\n" + b"y" * 70 * 1000 + b"\r\n"
-    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client, pytest.raises(smtplib.SMTPDataError) as refused:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client, pytest.raises(smtplib.SMTPDataError) as refused:
         client.sendmail("a@far.test", ["bob@domain1.test"], b"Subject: x\r\n\r\n" + b"line\r\n" * 20_000)
 
     assert refused.value.smtp_code == 451
@@ -66,7 +66,7 @@ def test_a_full_disk_defers_and_keeps_nothing_half_done(small_disk: module.Syste
     assert "No space left on device" in small_disk.log()
 
     filler.unlink()
-    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
         client.sendmail("a@far.test", ["bob@domain1.test"], b"Subject: x\r\n\r\n" + b"line\r\n" * 20_000)
 
     assert small_disk.wait_for_mail("domain1.test", "bob")[0].read_bytes().endswith(b"line\n" * 20_000)

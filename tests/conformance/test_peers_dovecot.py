@@ -67,7 +67,7 @@ userdb {{
         module.wait_until(lambda: module._listening(self.port), "Dovecot")
 
     def login(self, user: str, password: str) -> poplib.POP3:
-        client = poplib.POP3("127.0.0.1", self.port, timeout=30)
+        client = poplib.POP3("127.0.0.1", self.port, timeout=60)
         client.user(user)
         client.pass_(password)
         return client

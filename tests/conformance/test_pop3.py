@@ -46,7 +46,7 @@ def world(request, system: module.System):
 
 
 def login(world: module.System, user: str, password: str) -> poplib.POP3:
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     client.user(user)
     client.pass_(password)
     return client
@@ -157,13 +157,13 @@ def test_apop_for_those_with_a_clear_password(world: module.System) -> None:
     put(world, "domain1.test", "ann", b"hello\n")
     passwd = world.virtual / "domain1.test/etc/passwd"
     passwd.write_text(re.sub(r"ann:[^:]*:", "ann:{CLEAR}sesame:", passwd.read_text()))
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     client.apop("ann@domain1.test", "sesame")
 
     assert client.stat() == (1, 7)
     assert login(world, "ann@domain1.test", "sesame").stat() == (1, 7)
     with pytest.raises(poplib.error_proto):
-        poplib.POP3("127.0.0.1", world.port, timeout=20).apop("bob@domain1.test", "one two ")
+        poplib.POP3("127.0.0.1", world.port, timeout=60).apop("bob@domain1.test", "one two ")
     stamp = re.search(rb"<.*>", client.getwelcome())[0]
 
     assert len(stamp) > 30
@@ -172,7 +172,7 @@ def test_apop_for_those_with_a_clear_password(world: module.System) -> None:
 
 def test_commands_may_all_come_at_once(world: module.System) -> None:
     put(world, "domain1.test", "ann", b"hello\n")
-    with socket.create_connection(("127.0.0.1", world.port), 20) as client:
+    with socket.create_connection(("127.0.0.1", world.port), 60) as client:
         client.sendall(b"CAPA\r\nUSER ann@domain1.test\r\nPASS x\r\nSTAT\r\nRETR 1\r\nNOOP\r\nQUIT\r\n")
         said = b""
         while data := client.recv(65536):
@@ -194,7 +194,7 @@ def test_nonsense_is_refused_and_the_session_goes_on(world: module.System, line:
 
 
 def test_an_endless_line_ends_the_session(world: module.System) -> None:
-    with socket.create_connection(("127.0.0.1", world.port), 20) as client:
+    with socket.create_connection(("127.0.0.1", world.port), 60) as client:
         client.sendall(b"USER " + b"x" * 100_000 + b"\r\n")
         said = b""
         try:
@@ -209,7 +209,7 @@ def test_an_endless_line_ends_the_session(world: module.System) -> None:
 def test_curl_and_mpop(world: module.System, tmp_path: pathlib.Path) -> None:
     put(world, "domain1.test", "ann", MESSAGE)
     got = subprocess.run(["curl", "-sS", f"pop3://127.0.0.1:{world.port}/1", "-u", "ann@domain1.test:x"],
-                         capture_output=True, check=True, timeout=30).stdout
+                         capture_output=True, check=True, timeout=60).stdout
 
     assert got == b"".join(each + b"\r\n" for each in WIRE)
 
@@ -218,7 +218,7 @@ def test_curl_and_mpop(world: module.System, tmp_path: pathlib.Path) -> None:
     config.write_text(f"account a\nhost 127.0.0.1\nport {world.port}\nuser ann@domain1.test\npassword x\nauth user\n"
                       f"tls off\ndelivery mbox {box}\nuidls_file {tmp_path}/uidls\nkeep off\n")
     config.chmod(0o600)
-    subprocess.run(["mpop", "-C", config, "a"], capture_output=True, check=True, timeout=30)
+    subprocess.run(["mpop", "-C", config, "a"], capture_output=True, check=True, timeout=60)
 
     assert b"Subject: hello" in box.read_bytes()
     assert world.mailbox("domain1.test", "ann") == []

@@ -1,19 +1,18 @@
 """POP3 over TLS with other people's clients, each way to log in, under Debian's tcpserver (cold) and our own (warm)."""
 
-import os
 import pathlib
 import poplib
 import re
-import shutil
 import socket
 import ssl
 import subprocess
 
+import mail_clients
 import pytest
 import system as module
+from mail_clients import Here, left, put
 
 pytestmark = [pytest.mark.root, pytest.mark.peers]
-TEXT = b"From: a@far.test\nTo: ann@domain1.test\nSubject: hello\nMessage-ID: <%d@far.test>\n\n.dot\nlast %d\n"
 NAME = "pop.domain1.test"
 SECRET = "ge heim"
 
@@ -25,7 +24,7 @@ def world(request, system: module.System):
     passwd = system.virtual / "domain1.test/etc/passwd"
     passwd.write_text(re.sub(r"ann:[^:]*:", f"ann:{{CLEAR}}{SECRET}:", passwd.read_text()))
     for number in range(3):
-        put(system, number)
+        put(system, "domain1.test", "ann", number)
     system.ca = system.certify(NAME, "127.0.0.1")
     system.control("apop", "1\n")
     system.control("clearauth", "0\n")
@@ -35,30 +34,12 @@ def world(request, system: module.System):
     return system
 
 
-def put(system: module.System, number: int) -> None:
-    uid = system.domains["domain1.test"]["ann"]
-    path = system.maildir("domain1.test", "ann") / "new" / f"{1700000000 + number}.x"
-    path.write_bytes(TEXT % (number, number))
-    os.chown(path, uid, uid)
-
-
-def left(system: module.System) -> "list[str]":
-    maildir = system.virtual / "domain1.test/home/ann/Maildir"
-    return sorted(each.name for folder in ("new", "cur") for each in (maildir / folder).iterdir())
-
-
-def config(path: pathlib.Path, text: str) -> str:
-    path.write_text(text)
-    path.chmod(0o600)
-    return str(path)
-
-
 def trust(world: module.System) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(world.ca))
 
 
 def test_python_reads_after_stls(world: module.System) -> None:
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
 
     assert client.capa() == {
         "TOP": [], "UIDL": [], "STLS": [], "RESP-CODES": [], "AUTH-RESP-CODE": [], "PIPELINING": [], "UTF8": [],
@@ -87,11 +68,11 @@ def test_python_reads_after_stls(world: module.System) -> None:
                              "EXPIRE": ["NEVER"], "IMPLEMENTATION": ["vqmail"]}
     client.dele(1)
     client.quit()
-    module.wait_until(lambda: left(world) == ["1700000001.x:2,", "1700000002.x:2,"], "the session's end")
+    module.wait_until(lambda: left(world, "domain1.test", "ann") == ["1700000001.x:2,", "1700000002.x:2,"], "the session's end")
 
 
 def test_python_apop_after_stls(world: module.System) -> None:
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     with pytest.raises(poplib.error_proto, match="not without TLS"):
         client.apop("ann@domain1.test", SECRET)
     client.stls(trust(world))
@@ -102,7 +83,7 @@ def test_python_apop_after_stls(world: module.System) -> None:
 
 def test_what_was_said_before_stls_is_forgotten(world: module.System) -> None:
     world.control("clearauth", "1\n")
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     client.user("ann@domain1.test")
     client.stls(trust(world))
     with pytest.raises(poplib.error_proto, match="USER first"):
@@ -111,7 +92,7 @@ def test_what_was_said_before_stls_is_forgotten(world: module.System) -> None:
 
 @pytest.mark.parametrize("behind", [b"USER ann@domain1.test\r\n", b"QUIT\r\n", b"x"])
 def test_what_is_sent_behind_stls_in_clear_is_never_a_command(world: module.System, behind: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", world.port), 20) as raw:
+    with socket.create_connection(("127.0.0.1", world.port), 60) as raw:
         raw.recv(1000)
         raw.sendall(b"STLS\r\n" + behind)
 
@@ -125,7 +106,7 @@ def test_what_is_sent_behind_stls_in_clear_is_never_a_command(world: module.Syst
 
 def test_no_service_is_no_end_of_the_session(world: module.System) -> None:
     world.stop("tls")
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     with pytest.raises(poplib.error_proto, match="SYS/TEMP"):
         client._shortcmd("STLS")
 
@@ -136,13 +117,13 @@ def test_curl(world: module.System) -> None:
     def curl(path: str, *options: str) -> bytes:
         return subprocess.run(["curl", "-sS", "--ssl-reqd", "--cacert", world.ca, *options, "--resolve",
                                f"{NAME}:{world.port}:127.0.0.1", f"pop3://{NAME}:{world.port}/{path}", "-u",
-                               f"ann@domain1.test:{SECRET}"], capture_output=True, check=True, timeout=30).stdout
+                               f"ann@domain1.test:{SECRET}"], capture_output=True, check=True, timeout=60).stdout
 
     for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5", "+APOP"):
         assert curl("2", "--login-options", f"AUTH={mechanism}").endswith(b"\r\n.dot\r\nlast 1\r\n")
 
     curl("2", "-X", "DELE", "-l")
-    module.wait_until(lambda: left(world) == ["1700000000.x:2,", "1700000002.x:2,"], "the deletion")
+    module.wait_until(lambda: left(world, "domain1.test", "ann") == ["1700000000.x:2,", "1700000002.x:2,"], "the deletion")
 
 
 def test_openssl(world: module.System) -> None:
@@ -150,98 +131,48 @@ def test_openssl(world: module.System) -> None:
                                "-CAfile", world.ca, "-verify_return_error", "-servername", NAME],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     # letters in lower case: s_client takes Q and R for itself
-    said, _ = client.communicate(b"user ann@domain1.test\npass " + SECRET.encode() + b"\nstat\nretr 1\nquit\n", timeout=30)
+    said, _ = client.communicate(b"user ann@domain1.test\npass " + SECRET.encode() + b"\nstat\nretr 1\nquit\n", timeout=60)
 
     assert said.split(b"\r\n", 1)[1].startswith(b"+OK \r\n+OK 3 ") or b"\n+OK 3 " in said
     assert b"\r\nlast 0\r\n.\r\n+OK see you\r\n" in said
 
 
+def anns(world: module.System, folder: pathlib.Path, how: str = "starttls", port: int = 0) -> "tuple[Here, mail_clients.Errand]":
+    """Where ann is, and what she wants."""
+    here = Here(folder, NAME, world.ca)
+    return here, here.reading(how, port or world.port, "ann@domain1.test", SECRET)
+
+
+def all_three(world: module.System, found: bytes) -> None:
+    """They were fetched once each, and are gone."""
+    assert [found.count(b"\nlast %d\n" % number) for number in range(4)] == [1, 1, 1, 0]
+    module.wait_until(lambda: left(world, "domain1.test", "ann") == [], "the deletion")
+
+
 @pytest.mark.parametrize("auth", ["user", "apop", "plain", "login", "cram-md5"])
 def test_mpop(world: module.System, tmp_path: pathlib.Path, auth: str) -> None:
-    box = tmp_path / "box"
-    rc = config(tmp_path / "mpoprc", f"account a\nhost 127.0.0.1\nport {world.port}\nuser ann@domain1.test\n"
-                f"password {SECRET!r}\nauth {auth}\ntls on\ntls_starttls on\ntls_trust_file {world.ca}\n"
-                f"uidls_file {tmp_path}/uidls\nkeep off\ndelivery mbox {box}\n".replace("'", '"'))
-    done = subprocess.run(["mpop", "-C", rc, "a"], env=world.env() | {"HOME": str(tmp_path)}, capture_output=True,
-                          timeout=60, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert [box.read_bytes().count(b"\nlast %d\n" % number) for number in range(4)] == [1, 1, 1, 0]
-    module.wait_until(lambda: left(world) == [], "the deletion")
+    all_three(world, mail_clients.mpop(*anns(world, tmp_path), auth, keep=False))
 
 
 def test_fetchmail(world: module.System, tmp_path: pathlib.Path) -> None:
-    box = tmp_path / "mbox"
-    rc = config(tmp_path / "fetchmailrc", f"poll 127.0.0.1 protocol pop3 port {world.port} uidl\n"
-                f"  user 'ann@domain1.test' password '{SECRET}' is root here nokeep fetchall sslproto 'TLS1.2+' sslcertck\n"
-                f"  sslcertfile {world.ca} sslcommonname '{NAME}'\n"
-                f"  mda '/bin/sh -c \"cat >>{box}; echo >>{box}\"'\n")
-    done = subprocess.run(["fetchmail", "--nosyslog", "--nodetach", "-v", "-f", rc, "--pidfile", tmp_path / "pid",
-                           "--idfile", tmp_path / "ids"], env=world.env() | {"HOME": str(tmp_path), "FETCHMAILHOME": str(tmp_path)},
-                          capture_output=True, timeout=60, check=False)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert b"STLS" in done.stdout
-    assert [box.read_bytes().count(b"\nlast %d\n" % number) for number in range(4)] == [1, 1, 1, 0]
-    module.wait_until(lambda: left(world) == [], "the deletion")
+    all_three(world, mail_clients.fetchmail(*anns(world, tmp_path), keep=False))
 
 
 def test_mutt(world: module.System, tmp_path: pathlib.Path) -> None:
-    box = tmp_path / "saved"
-    rc = config(tmp_path / "muttrc", f"""\
-set folder={tmp_path}
-set spoolfile=pop://127.0.0.1:{world.port}/
-set pop_user=ann@domain1.test
-set pop_pass="{SECRET}"
-set ssl_starttls=yes
-set ssl_force_tls=yes
-set ssl_ca_certificates_file={world.ca}
-set certificate_file={world.ca}
-set pop_delete=yes
-set delete=yes
-set quit=yes
-set copy=no
-set confirmappend=no
-set confirmcreate=no
-set sort=mailbox-order
-set mbox_type=mbox
-push "<first-entry><save-message>{box}<enter><quit>"
-""")
-    with open(tmp_path / "screen", "wb") as screen:
-        done = subprocess.run(["script", "-qec", f"mutt -n -F {rc} -f pop://127.0.0.1:{world.port}/", "/dev/null"],
-                              env=world.env() | {"HOME": str(tmp_path), "TERM": "vt100"}, stdin=subprocess.DEVNULL,
-                              stdout=screen, stderr=screen, timeout=60, check=False)
-
-    assert done.returncode == 0, (tmp_path / "screen").read_bytes()
-    assert b"\nlast 0\n" in box.read_bytes()
-    module.wait_until(lambda: left(world) == ["1700000001.x:2,", "1700000002.x:2,"], "the deletion")
+    assert b"\nlast 0\n" in mail_clients.mutt_pop3(*anns(world, tmp_path), keep=False)
+    module.wait_until(lambda: left(world, "domain1.test", "ann") == ["1700000001.x:2,", "1700000002.x:2,"], "the deletion")
 
 
 def test_getmail_and_python_over_tls_from_the_first_byte(world: module.System, tmp_path: pathlib.Path) -> None:
     warm = "vq-tcpserver" in str(world.processes["pop3"].args)
     port = world.serve("pop3s", warm, [], [world.bin("vq-tls"), world.bin("vq-popup"), "host.test",
                                            world.bin("vq-checkpassword"), world.bin("vq-pop3d"), "Maildir"])
-    client = poplib.POP3_SSL("127.0.0.1", port, timeout=20, context=trust(world))
+    client = poplib.POP3_SSL("127.0.0.1", port, timeout=60, context=trust(world))
 
     assert "STLS" not in client.capa()
     assert client.capa()["SASL"] == ["PLAIN", "LOGIN", "CRAM-MD5"]
     client.quit()
-
-    for each in ("box", "box/new", "box/cur", "box/tmp", "state"):
-        (tmp_path / each).mkdir()
-        shutil.chown(tmp_path / each, "nobody")
-    rc = config(tmp_path / "state/getmailrc", "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = 127.0.0.1\n"
-                f"port = {port}\nusername = ann@domain1.test\npassword = {SECRET}\nca_certs = {world.ca}\n"
-                f"[destination]\ntype = Maildir\npath = {tmp_path}/box/\n"
-                "[options]\nread_all = false\ndelete = true\ndelivered_to = false\nreceived = false\n")
-    shutil.chown(rc, "nobody")
-    done = subprocess.run(["getmail", "--getmaildir", tmp_path / "state"], env=world.env() | {"HOME": str(tmp_path)},
-                          capture_output=True, timeout=60, check=False, user="nobody", group="nogroup", extra_groups=[])
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert sorted(each.read_bytes().splitlines()[-1] for each in (tmp_path / "box/new").iterdir()) == [
-        b"last 0", b"last 1", b"last 2"]
-    module.wait_until(lambda: left(world) == [], "the deletion")
+    all_three(world, mail_clients.getmail(*anns(world, tmp_path, "tls", port), keep=False))
 
 
 def test_programs_behind_the_login_know_that_it_was_secured(world: module.System) -> None:
@@ -251,7 +182,7 @@ def test_programs_behind_the_login_know_that_it_was_secured(world: module.System
     checker.chmod(0o755)
     port = world.serve("told", "vq-tcpserver" in str(world.processes["pop3"].args), [],
                        [world.bin("vq-popup"), "host.test", str(checker)])
-    with socket.create_connection(("127.0.0.1", port), 20) as raw:
+    with socket.create_connection(("127.0.0.1", port), 60) as raw:
         raw.recv(1000)
         raw.sendall(b"STLS\r\n")
         raw.recv(1000)
@@ -269,7 +200,7 @@ def test_programs_behind_the_login_know_that_it_was_secured(world: module.System
 def test_a_big_message_over_tls(world: module.System) -> None:
     path = world.virtual / "domain1.test/home/ann/Maildir/new/1700000000.x"
     path.write_bytes(b"Subject: big\n\n" + b"x" * 70 + b"\n" + b"line of a big message\n" * 500_000)
-    client = poplib.POP3("127.0.0.1", world.port, timeout=20)
+    client = poplib.POP3("127.0.0.1", world.port, timeout=60)
     client.stls(trust(world))
     client.user("ann@domain1.test")
     client.pass_(SECRET)

@@ -447,7 +447,7 @@ def test_dovecot_agrees(site: Site, dovecot: "tuple[int, int]") -> None:
     client.append("INBOX", "", "", b"Subject: x\r\n\r\n" + b"y" * 1000 + b"\r\n")
     client.create("Sent")
     client.append("Sent", "", "", b"Subject: x\r\n\r\n" + b"y" * 1000 + b"\r\n")
-    pop = poplib.POP3("127.0.0.1", dovecot[1], timeout=30)
+    pop = poplib.POP3("127.0.0.1", dovecot[1], timeout=60)
     pop.user("dove@domain1.test")
     pop.pass_("x")
     pop.dele(1)

@@ -287,7 +287,7 @@ def test_nobody_puts_a_file_into_the_queue(system: module.System) -> None:      
 @pytest.mark.parametrize("sender", ["", "bob@host.test"])
 def test_strangers_relay_nothing(relay: "tuple[module.System, int]", sender: str, recipient: str) -> None:
     system, port = relay
-    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=60) as client:
         client.mail(sender)
         code, _ = client.docmd(f"RCPT TO:<{recipient}>")
         if code == 250:

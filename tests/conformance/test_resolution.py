@@ -173,7 +173,7 @@ class Client:
     """Somebody who asks vq-smtpd about recipients."""
 
     def __init__(self, port: int) -> None:
-        self._sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._sock = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._file = self._sock.makefile("rb")
         self._file.readline()
         self.say("HELO x")

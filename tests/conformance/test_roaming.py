@@ -19,7 +19,7 @@ class PopFrom(poplib.POP3):
 
     def __init__(self, source: str, port: int) -> None:
         self.source = source
-        super().__init__("127.0.0.1", port, timeout=30)
+        super().__init__("127.0.0.1", port, timeout=60)
 
     def _create_socket(self, timeout: float) -> socket.socket:
         return socket.create_connection((self.host, self.port), timeout, (self.source, 0))
@@ -38,7 +38,7 @@ def read_mail(source: str, port: int, name: str = "bob@domain1.test", password: 
 
 
 def may_relay(source: str, port: int) -> bool:
-    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=30, source_address=(source, 0)) as client:
+    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=60, source_address=(source, 0)) as client:
         client.helo()
         client.mail("bob@domain1.test")
         code = client.rcpt("ann@elsewhere.test")[0]

@@ -234,7 +234,7 @@ def test_a_qmailremote_that_cannot_be_run_defers(home: support.Home) -> None:
 
 def test_it_says_at_the_start_what_is_wrong_with_a_file(home: support.Home) -> None:
     home.write("control/smtproutes", "a.test:relay.test\nnocolon\n")
-    done = subprocess.run([home.bin("vq-rspawn")], input=b"", capture_output=True, timeout=30, check=False,
+    done = subprocess.run([home.bin("vq-rspawn")], input=b"", capture_output=True, timeout=60, check=False,
                           cwd=home.path / "queue/mess", **WHO)
 
     assert done.stderr.startswith(b"vq-remote: control/smtproutes, line 2: it has no colon")

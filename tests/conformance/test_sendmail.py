@@ -68,7 +68,7 @@ def test_a_link_to_it_works_anywhere(stubbed: Home, tmp_path: pathlib.Path, plac
     link = tmp_path / place
     link.parent.mkdir(parents=True)
     link.symlink_to(stubbed.bin("sendmail"))
-    done = subprocess.run([str(link), "-t"], input=b"", capture_output=True, check=False, timeout=30)
+    done = subprocess.run([str(link), "-t"], input=b"", capture_output=True, check=False, timeout=60)
 
     assert json.loads(done.stdout)["argv"] == ["-H", "--"]
 
@@ -78,7 +78,7 @@ def test_a_link_called_mailq_or_newaliases_is_that(home: Home, tmp_path: pathlib
                                                    text: bytes) -> None:
     link = tmp_path / name
     link.symlink_to(home.bin("sendmail"))
-    done = subprocess.run([str(link)], capture_output=True, check=False, timeout=30, **WHO)
+    done = subprocess.run([str(link)], capture_output=True, check=False, timeout=60, **WHO)
 
     assert (done.returncode, done.stdout, done.stderr[:len(text)]) == (code, b"", text)
 
@@ -165,7 +165,7 @@ def test_a_stranger_whom_inetd_lets_in_may_not_send_anywhere(home: Home, family:
             answers = b""
             while piece := client.recv(65536):
                 answers += piece
-            _, log = server.communicate(timeout=30)
+            _, log = server.communicate(timeout=60)
 
     assert b"\r\n553 " in answers
     assert b" from %s " % address.removeprefix("::ffff:").encode() in log
@@ -180,5 +180,5 @@ def test_a_local_socket_is_a_local_user(home: Home) -> None:
                                   env={"PATH": "/usr/bin:/bin"}, **WHO)
         ours.sendall(DIALOGUE)
 
-        assert server.wait(30) == 0
+        assert server.wait(60) == 0
     assert len(list((home.path / "queue/todo").iterdir())) == 1

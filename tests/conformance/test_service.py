@@ -28,7 +28,7 @@ def end(process: subprocess.Popen, into: int) -> int:
     process.stdin.close()
     os.write(into, b"Fann@far.test\0Tbob@host.test\0\0")
     os.close(into)
-    return process.wait(30)
+    return process.wait(60)
 
 
 def queued(system: System) -> list:
@@ -41,7 +41,7 @@ def test_a_service_that_is_told_to_end_takes_the_message_that_has_begun(system):
     service = system.processes["queue"]
     service.terminate()
 
-    assert service.wait(20) == 0
+    assert service.wait(60) == 0
     wait_until(lambda: system.inject("x@far.test", ["bob@host.test"], b"") == 61, "its door to be closed")
     assert end(process, into) == 0
     assert MESSAGE in message(system, queued(system)[0].name)
@@ -71,7 +71,7 @@ def test_a_renewed_library_ends_a_service(system, name):
     shutil.rmtree(system.home / "lib/vqmail")
     (system.home / "lib/vqmail.new").rename(system.home / "lib/vqmail")
 
-    assert service.wait(30) == 0
+    assert service.wait(60) == 0
     assert f"vq-service: {name}: the library was renewed; leaving, to be started again\n" in system.log()
 
 
@@ -85,7 +85,7 @@ def test_a_filter_that_is_told_to_end_serves_who_is_at_the_door(system):
     assert system.inject("ann@far.test", ["bob@domain1.test"], b"Subject: slow\n\n") == 0
     wait_until(lambda: waits(system.home / "run/virtmailfilter/socket"), "the caller of the service")
     service.terminate()
-    assert service.wait(20) == 0
+    assert service.wait(60) == 0
     os.kill(child, signal.SIGCONT)
 
     assert b"Subject: slow" in system.wait_for_mail("domain1.test", "bob")[0].read_bytes()

@@ -26,7 +26,7 @@ class Talk:
     """A client that says and hears lines."""
 
     def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), 20)
+        self.sock = socket.create_connection(("127.0.0.1", port), 60)
         self.file = self.sock.makefile("rb")
         self.greeting = self.file.readline()
 
@@ -81,7 +81,7 @@ def test_one_that_is_silent_in_the_middle_stops_nobody(world: module.System) -> 
     silent.say(b"DATA")
     silent.sock.sendall(b"half a mess")
     for _ in range(3):
-        with smtplib.SMTP("127.0.0.1", world.port, timeout=20) as client:
+        with smtplib.SMTP("127.0.0.1", world.port, timeout=60) as client:
             client.sendmail("a@far.test", ["bob@domain1.test"], MESSAGE % 1)
     world.wait_for_mail("domain1.test", "bob", 3)
     silent.close()
@@ -101,7 +101,7 @@ def test_a_client_that_does_not_listen_stops_nobody(world: module.System) -> Non
             deaf.send(b"NOOP\r\n" * 500)
     except (BlockingIOError, ConnectionError):
         pass
-    with smtplib.SMTP("127.0.0.1", world.port, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", world.port, timeout=60) as client:
         assert client.noop()[0] == 250
     deaf.close()
 
@@ -155,7 +155,7 @@ def test_a_process_that_is_killed_takes_its_own_sessions_only(world: module.Syst
 
     assert sum(alive) == 3
     module.wait_until(lambda: killed not in crew(world), "another process in its place")
-    with smtplib.SMTP("127.0.0.1", world.port, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", world.port, timeout=60) as client:
         client.sendmail("a@far.test", ["bob@domain1.test"], MESSAGE % 1)
     world.wait_for_mail("domain1.test", "bob")
 
@@ -192,7 +192,7 @@ def test_rules_may_set_qmailqueue_and_that_session_gets_a_process(system: module
     subprocess.run(["tcprules", rules, tmp_path / "rules.tmp"], check=True,
                    input=f'127.:allow,QMAILQUEUE="{wrapper}"\n'.encode())
     port = system.serve("smtp", True, ["-x", str(rules)], [system.bin("vq-smtpd")])
-    with smtplib.SMTP("127.0.0.1", port, timeout=20) as client, pytest.raises(smtplib.SMTPDataError, match="no thanks"):
+    with smtplib.SMTP("127.0.0.1", port, timeout=60) as client, pytest.raises(smtplib.SMTPDataError, match="no thanks"):
         client.sendmail("a@far.test", ["bob@domain1.test"], MESSAGE % 1)
 
 
@@ -206,7 +206,7 @@ def test_control_files_are_read_for_each_session(world: module.System) -> None:
 
 
 def test_the_log_joins_connection_message_and_delivery(world: module.System) -> None:
-    with smtplib.SMTP("127.0.0.1", world.port, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", world.port, timeout=60) as client:
         client.sendmail("a@far.test", ["bob@domain1.test"], MESSAGE % 1)
     world.wait_for_mail("domain1.test", "bob")
     module.wait_until(lambda: "end msg" in world.log() and "end quit" in world.log(), "the end of the story")

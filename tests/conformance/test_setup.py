@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from vqmail.setup import install
+
 ROOT = pathlib.Path(__file__).parents[2]
 pytestmark = pytest.mark.root
 
@@ -138,6 +140,11 @@ def test_setup_mends_what_the_check_complains_of(copy: pathlib.Path) -> None:
                                          "qmaill:nofiles; chown qmaill:nofiles {0}/service/send/log/main"),
     ("rm service/smtpd/env/PORT", "{0}/service/smtpd/env/PORT is missing; make setup writes it"),
     ("rm control/me", "{0}/control/me is missing; echo the name of this host into it"),
+    ("echo pam vq-none > control/loginsources",
+     "{0}/control/loginsources: /etc/pam.d/vq-none is missing, so whoever is looked for there cannot log in for now; "
+     "make it, or take the line `pam vq-none` out"),
+    ("echo 192.0.2.2 domian1.test > control/popdomains",
+     "{0}/control/popdomains: domian1.test: there is no such domain with users, so nobody gets in there without his domain"),
     ("rm users/cdb", "{0}/users/cdb is missing; run {0}/bin/vq-newu"),
 ])
 def test_the_check_names_what_is_wrong_and_what_mends_it(fresh: pathlib.Path, tmp_path: pathlib.Path, spoil: str,
@@ -151,6 +158,25 @@ def test_the_check_names_what_is_wrong_and_what_mends_it(fresh: pathlib.Path, tm
 
     assert done.stdout.splitlines() == [words.format(home)]
     assert done.returncode == 1
+
+
+def test_what_other_projects_made_is_installed_too(fresh: pathlib.Path) -> None:
+    """Installed programs see their own library and Python's, and no place where pip or Debian put modules."""
+    python = (fresh / "bin/vq-auth").read_text().partition(" ")[0].removeprefix("#!")
+    words = (f"import sys; sys.path.insert(0, '{fresh}/lib'); import pamela; from argon2 import low_level; "
+             "print(low_level.verify_secret(b'$argon2id$v=19$m=64,t=1,p=1$c2FsenNhbHo$78WbFDdea6bE5j8bPkxxDA', b'geheim', low_level.Type.ID))")
+
+    done = subprocess.run([python, "-IS", "-c", words], capture_output=True, text=True, timeout=30, check=False)
+
+    assert ("True\n", "") == (done.stdout, done.stderr)
+
+
+def test_modules_of_debians_are_found_where_the_python_that_installs_does_not_look(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "vq_somebodys").mkdir()
+    (tmp_path / "vq_somebodys/__init__.py").touch()
+
+    assert tmp_path / "vq_somebodys" == install.source_of("vq_somebodys", tmp_path)
+    assert install.source_of("vq_nobodys", tmp_path) is None
 
 
 @pytest.mark.parametrize("name", ["bin/qmail-send", "bin/qmail-queue"])

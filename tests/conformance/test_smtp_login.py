@@ -59,7 +59,7 @@ def warm(request: pytest.FixtureRequest, site: module.System) -> "typing.Iterato
 
 def client(site: module.System, port: int, *, tls: bool = True) -> smtplib.SMTP:
     """Connected, and secured."""
-    found = smtplib.SMTP("127.0.0.1", port, "laptop.test", 30)
+    found = smtplib.SMTP("127.0.0.1", port, "laptop.test", 60)
     found.ehlo()
     if tls:
         found.starttls(context=ssl.create_default_context(cafile=os.fspath(site.ca)))
@@ -124,7 +124,7 @@ def test_wrong_password_costs_a_second_and_the_third_the_connection_but_nobody_e
 @pytest.mark.parametrize("behind", [b"RSET\r\nMAIL FROM:<evil@far.test>\r\n", b"x"])
 def test_what_is_sent_behind_starttls_in_clear_is_never_a_command(
         site: module.System, warm: bool, behind: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", site.start_smtp(warm)), 20) as raw:
+    with socket.create_connection(("127.0.0.1", site.start_smtp(warm)), 60) as raw:
         raw.recv(1000)
         raw.sendall(b"MAIL FROM:<first@far.test>\r\nSTARTTLS\r\n" + behind)
         said = b""

@@ -263,7 +263,8 @@ def test_badmailfrom(world: World, sender: bytes, code: bytes) -> None:
     assert code == client.ask(b"RCPT TO:<bob@example.test>")[:3]
 
 
-@pytest.mark.parametrize(("here", "literal"), [("192.0.2.25", b"[192.0.2.25]"), ("2001:db8::1", b"[IPv6:2001:DB8::1]")])
+@pytest.mark.parametrize(("here", "literal"), [("192.0.2.25", b"[192.0.2.25]"), ("2001:db8::1", b"[IPv6:2001:DB8::1]"),
+                                               ("2001:db8::1", b"[IPv6:2001:db8:0:0:0:0:0:0001]")])
 def test_address_literal_of_ours_is_localiphost(world: World, here: str, literal: bytes) -> None:
     world.home.control("localiphost", "example.test\n")
     client = world.connect(TCPLOCALIP=here, **world.queue())

@@ -21,7 +21,7 @@ def message(home: support.Home) -> bytes:
 
 def talk(home: support.Home, *argv: str, said: bytes) -> bytes:
     """What the spawner answers to `said`, up to its end."""
-    done = subprocess.run([home.bin(argv[0]), *argv[1:]], input=said, capture_output=True, timeout=30, check=False,
+    done = subprocess.run([home.bin(argv[0]), *argv[1:]], input=said, capture_output=True, timeout=60, check=False,
                           cwd=home.path / "queue/mess", env={"PATH": f"{home.path}/bin:/usr/bin:/bin"}, **WHO)
 
     assert done.returncode == 0, done.stderr
@@ -101,5 +101,5 @@ def test_start_becomes_send_and_gives_the_log_to_a_logger(home: support.Home) ->
     finally:
         process.send_signal(signal.SIGTERM)
 
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     system.wait_until(lambda: out.read_bytes().endswith(b"status: exiting\n"), "the last line, which the logger writes")

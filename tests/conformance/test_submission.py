@@ -81,7 +81,7 @@ class Client(smtplib.SMTP):
     """Logged in over TLS."""
 
     def __init__(self, site: module.System, port: int, user: str = "bob@a.test", password: str = "secret") -> None:
-        super().__init__("127.0.0.1", port, "laptop.test", 30)
+        super().__init__("127.0.0.1", port, "laptop.test", 60)
         self.starttls(context=ssl.create_default_context(cafile=os.fspath(site.path / "pem")))
         self.login(user, password)
 
@@ -154,7 +154,7 @@ def test_what_is_missing_is_added_and_nothing_else_changed(site: module.System, 
 def test_what_comes_without_a_login_is_not_touched(site: module.System) -> None:
     port = site.start_smtp(True)
     try:
-        with smtplib.SMTP("127.0.0.1", port, "far.test", 30) as client:
+        with smtplib.SMTP("127.0.0.1", port, "far.test", 60) as client:
             client.sendmail("joe@far.test", ["alice@a.test"], MESSAGE)
     finally:
         site.stop("smtp")
@@ -294,13 +294,13 @@ set tmpdir="{tmp_path}"
         pass
     finally:
         os.close(ours)
-    assert mutt.wait(30) == 0, said
+    assert mutt.wait(60) == 0, said
     message = received(site)
     assert (message["Subject"], message["Return-Path"]) == ("by mutt", "<bob@a.test>")
 
 
 def test_without_a_login_the_submission_service_takes_nothing(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+    with socket.create_connection(("127.0.0.1", port), 60) as sock:
         file = sock.makefile("rwb")
         file.readline()
         file.write(b"HELO x\r\nMAIL FROM:<bob@a.test>\r\nQUIT\r\n")
@@ -313,7 +313,7 @@ def test_over_tls_from_the_first_byte_it_is_the_same(site: module.System, warm: 
     port = site.start_smtp(warm, {"SUBMISSION": "1"}, site.bin("vq-tls"), site.bin("vq-smtpd"))
     try:
         context = ssl.create_default_context(cafile=os.fspath(site.path / "pem"))
-        with smtplib.SMTP_SSL("127.0.0.1", port, "laptop.test", timeout=30, context=context) as client:
+        with smtplib.SMTP_SSL("127.0.0.1", port, "laptop.test", timeout=60, context=context) as client:
             client.login("bob@a.test", "secret")
             assert client.docmd("MAIL FROM:<ann@a.test>")[0] == 553
             client.sendmail("bob", ["alice"], MESSAGE)

@@ -69,7 +69,7 @@ def running(request, tmp_path_factory):
 
 
 def send(port: int, subject: str, *recipients: str) -> None:
-    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", port, "client.test", timeout=60) as client:
         client.sendmail("ann@far.test", recipients, MESSAGE.format(subject))
 
 
@@ -82,7 +82,7 @@ def _subjects(port: int, domain: str) -> "list[str]":
 
 
 def _read(port: int, domain: str) -> "list[str]":
-    client = poplib.POP3("127.0.0.1", port, timeout=30)
+    client = poplib.POP3("127.0.0.1", port, timeout=60)
     try:
         client.user(f"bob@{domain}")
         client.pass_(f"password {domain}")
@@ -139,7 +139,7 @@ def test_the_queue_service_works_as_qmailq(running: Supervised) -> None:
 
 
 def test_a_session_of_smtp_runs_as_qmaild(running: Supervised) -> None:
-    with smtplib.SMTP("127.0.0.1", running.smtp, "client.test", timeout=30):
+    with smtplib.SMTP("127.0.0.1", running.smtp, "client.test", timeout=60):
         for pid in [running.pid("smtpd"), *children(running.pid("smtpd"))]:
             assert module.identity(pid) == ({"qmaild"}, {"nofiles"}, ["nofiles"])
 
@@ -148,7 +148,7 @@ def test_a_session_of_pop3_runs_as_the_user_from_the_password_on(running: Superv
     owner = (running.home.parent / "virtual/domain1.test").stat().st_uid
     send(running.smtp, "first", "bob@domain1.test")
     wait_until(lambda: "first" in _subjects(running.pop3, "domain1.test"), "a Maildir")
-    client = poplib.POP3("127.0.0.1", running.pop3, timeout=30)
+    client = poplib.POP3("127.0.0.1", running.pop3, timeout=60)
     client.user("bob@domain1.test")
     client.pass_("password domain1.test")
     client.stat()
@@ -181,7 +181,7 @@ def test_logs_are_qmaills_and_have_a_time(running: Supervised) -> None:
 
 
 def test_an_unknown_user_is_refused_at_the_door(running: Supervised) -> None:
-    with smtplib.SMTP("127.0.0.1", running.smtp, "client.test", timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", running.smtp, "client.test", timeout=60) as client:
         client.mail("ann@far.test")
 
         assert client.rcpt("nobody@domain1.test")[0] == 550
@@ -227,7 +227,7 @@ def test_stopping_one_service_leaves_the_others(running: Supervised) -> None:
         assert {name: running.pid(name) for name in others} == others
         assert _subjects(running.pop3, "domain1.test") == _subjects(running.pop3, "domain1.test")
         with pytest.raises(ConnectionRefusedError):
-            smtplib.SMTP("127.0.0.1", running.smtp, "client.test", timeout=30)
+            smtplib.SMTP("127.0.0.1", running.smtp, "client.test", timeout=60)
     finally:
         running.svc("-u", "smtpd")
         running.wait_ready()
@@ -333,7 +333,7 @@ def test_a_door_of_tls_is_opened_as_its_run_script_says(running: Supervised, tmp
 
 def _listens(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
     except ConnectionError:
         return False
     return True
@@ -345,7 +345,7 @@ def test_who_has_read_his_mail_may_send_without_a_restart(running: Supervised) -
     source = "127.0.0.77"
 
     def relays() -> bool:
-        with smtplib.SMTP("127.0.0.1", running.smtp, timeout=20, source_address=(source, 0)) as client:
+        with smtplib.SMTP("127.0.0.1", running.smtp, timeout=60, source_address=(source, 0)) as client:
             client.ehlo()
             client.mail("bob@domain1.test")
             return client.rcpt("somebody@far.test")[0] == 250

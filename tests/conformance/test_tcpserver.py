@@ -528,7 +528,9 @@ def test_ipv6(start, tmp_path, probe, host):
     world = World(server, "::1")
 
     assert {name: world.env[name] for name in ("PROTO", "TCPLOCALIP", "TCPREMOTEIP", "TCPREMOTEPORT", "SIX")} == {
-        "PROTO": "TCP", "TCPLOCALIP": "::1", "TCPREMOTEIP": "::1", "TCPREMOTEPORT": str(world.port), "SIX": "yes"}
+        "PROTO": "TCP6", "TCPLOCALIP": "::1", "TCPREMOTEIP": "::1", "TCPREMOTEPORT": str(world.port), "SIX": "yes"}
+    assert {name: world.env[name] for name in world.env if name.startswith("TCP6")} == {
+        f"TCP6{name}": world.env[f"TCP{name}"] for name in ("LOCALIP", "LOCALPORT", "LOCALHOST", "REMOTEIP", "REMOTEPORT")}
     server.wait_for(r"^tcpserver: pid \d+ from ::1$")
     server.wait_for(rf"^tcpserver: ok \d+ 0:::1:{server.port} :::1::{world.port}$")
     world.end()

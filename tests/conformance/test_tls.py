@@ -57,7 +57,7 @@ def pop3s(world: World, warm: bool) -> int:
 def curl(world: World, url: str, port: int, *options: str, text: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     """curl to a URL whose host is here, its certificate proved."""
     host = url.split("/")[2]
-    return subprocess.run(["curl", "-sS", "--max-time", "30", "--cacert", str(world.authority.ca),
+    return subprocess.run(["curl", "-sS", "--max-time", "60", "--cacert", str(world.authority.ca),
                            "--resolve", f"{host}:{port}:127.0.0.1", url.replace(host, f"{host}:{port}", 1), *options],
                           input=text, capture_output=True, timeout=60, check=False)
 
@@ -143,7 +143,7 @@ def test_the_end_is_told_before_the_connection_is_closed(world: World) -> None:
 @BOTH
 def test_who_speaks_no_tls_is_disconnected_and_logged(world: World, warm: bool) -> None:
     before = world.system.log().count("vq-tls: pid")
-    with socket.create_connection(("127.0.0.1", smtps(world, warm)), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", smtps(world, warm)), timeout=60) as connection:
         connection.sendall(b"EHLO client.test\r\n")
         heard = b"".join(iter(lambda: connection.recv(4096), b""))
 
@@ -155,7 +155,7 @@ def test_who_speaks_no_tls_is_disconnected_and_logged(world: World, warm: bool) 
 def test_a_name_that_is_no_text_costs_one_client_and_no_page_of_the_log(world: World) -> None:
     client = Client(world.authority.client(), DEFAULT)
     client.handshake()
-    with socket.create_connection(("127.0.0.1", smtps(world, True)), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", smtps(world, True)), timeout=60) as connection:
         connection.sendall(client.output().replace(DEFAULT.encode(), b"mail.h\xefst.test"))
         heard = b"".join(iter(lambda: connection.recv(4096), b""))
 
@@ -210,7 +210,7 @@ def test_the_client_may_end_first_and_hear_on(world: World) -> None:
         context = world.authority.client()
         context.maximum_version = version
         client = Client(context, DEFAULT)
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             while not client.handshake():
                 connection.sendall(client.output())
                 client.receive(connection.recv(65536))
@@ -348,7 +348,7 @@ def test_who_wants_new_keys_and_takes_none_fills_no_memory(world: World) -> None
     grown = max(memory(pid) - before[pid] for pid in before)
     os.close(into)
     os.close(out)
-    asking.wait(30)
+    asking.wait(60)
     plain.close()
     ours.close()
 

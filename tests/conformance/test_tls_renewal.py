@@ -166,7 +166,7 @@ def test_connections_outlive_a_stop_and_the_next_service_takes_the_next(world: W
     first = world.system.processes.pop("tls")
     first.terminate()
 
-    assert first.wait(10) == 0
+    assert first.wait(60) == 0
     world.start()
     client.sendall(b"here")
     assert plain.recv(100) == b"here"
@@ -282,7 +282,7 @@ def test_stunnel_in_front_works_the_same(world: World, tmp_path: pathlib.Path) -
     (tmp_path / "stunnel.conf").write_text(text)
     world.system.start("stunnel", "stunnel", str(tmp_path / "stunnel.conf"))
     wait_until(lambda: _answers(world, ports["smtps"]), "stunnel")
-    host = ["curl", "-sS", "--max-time", "30", "--cacert", str(world.authority.ca)]
+    host = ["curl", "-sS", "--max-time", "60", "--cacert", str(world.authority.ca)]
     sent = subprocess.run([*host, "--resolve", f"{DEFAULT}:{ports['smtps']}:127.0.0.1", f"smtps://{DEFAULT}:{ports['smtps']}/me",
                            "--mail-from", "ann@far.test", "--mail-rcpt", "bob@domain1.test", "-T", "-"],
                           input=b"Subject: through stunnel\r\n\r\nhello\r\n", capture_output=True, check=False)

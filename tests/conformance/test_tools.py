@@ -173,7 +173,7 @@ def test_messages_that_vanish_while_we_look_are_no_trouble(home: Home) -> None:
     ("mailq", b"vq-qread: must be root, or the user of vq-send, to read "),
 ])
 def test_others_are_told_in_one_line_that_they_may_not(home: Home, program: str, words: bytes) -> None:
-    done = subprocess.run([home.bin(program)], capture_output=True, check=False, timeout=30, **STRANGER)
+    done = subprocess.run([home.bin(program)], capture_output=True, check=False, timeout=60, **STRANGER)
 
     assert (done.returncode, done.stdout, done.stderr) == (111, b"", words + b"%s/queue\n" % bytes(home.path))
 
@@ -203,7 +203,7 @@ def test_help_is_the_page_and_nonsense_is_refused(home: Home, program: str) -> N
 def test_output_that_cannot_be_written_is_no_success(home: Home, program: str) -> None:
     preprocessed(home, remote=b"Tbob@far.test\0")
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([home.bin(program)], stdout=full, stderr=subprocess.PIPE, check=False, timeout=30)
+        done = subprocess.run([home.bin(program)], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
 
     assert (done.returncode, done.stderr.count(b"\n")) == (111, 1)
 
@@ -212,7 +212,7 @@ def on_terminal(home: Home, *argv: str, **env: str) -> bytes:
     """What a program of `home` shows on a terminal that is its 1 and 2."""
     master, slave = pty.openpty()
     try:
-        done = subprocess.run([home.bin(argv[0]), *argv[1:]], stdout=slave, stderr=slave, check=False, timeout=30,
+        done = subprocess.run([home.bin(argv[0]), *argv[1:]], stdout=slave, stderr=slave, check=False, timeout=60,
                               env={"PATH": "/usr/bin:/bin", "TERM": "xterm"} | env)
         os.close(slave)
         slave = -1
@@ -269,6 +269,29 @@ def test_showctl_says_where_it_is_and_shows_every_control_file(home: Home) -> No
     assert said["locals"] == "locals: (Default.)\nMail for host.test goes to users of this host."
     assert said["databytes"] == "databytes: (Default.) A message may be of any size."
     assert "Problem" not in "".join(said.values())
+
+
+def test_showctl_names_the_domains_and_sources_of_logins_that_there_are_not(home: Home) -> None:
+    home.control("virtualroot", f"{home.path}/virtual\n")
+    (home.path / "virtual/domain1.test/etc").mkdir(parents=True)
+    (home.path / "virtual/domain1.test/etc/passwd").touch()
+    home.control("popdomains", "192.0.2.2 domain1.test\n192.0.2.3 domian1.test\n")
+    home.control("loginsources", "virtual\nshared pam vq-none\ncheckpassword /nonexistent/check word\n")
+    said = paragraphs(home)
+
+    assert said["popdomains"].endswith(
+        "\nProblem: domian1.test: there is no such domain with users, so nobody gets in there without his domain.")
+    assert said["loginsources"] == (
+        "loginsources:\nAsked about a login, in turn: virtual.\nAsked about a login, in turn: shared pam vq-none.\n"
+        "Asked about a login, in turn: checkpassword /nonexistent/check word.\n"
+        "Problem: /etc/pam.d/vq-none is missing, so whoever is looked for there cannot log in for now; make it, or take the "
+        "line `shared pam vq-none` out.\n"
+        "Problem: /nonexistent/check is missing, so whoever is looked for there cannot log in for now; make it, or take the "
+        "line `checkpassword /nonexistent/check word` out.")
+    home.control("loginsources", "# nobody\n")
+    assert paragraphs(home)["loginsources"] == (
+        "loginsources: Nobody is asked about a login.\n"
+        "Problem: names no source, so nobody can log in; write `virtual`, or remove it.")
 
 
 def test_showctl_shows_one_file_if_it_is_named(home: Home) -> None:
@@ -389,7 +412,7 @@ def test_json_has_all_of_it(home: Home) -> None:
 def test_a_file_that_we_may_not_read_is_said_to_be_so(home: Home) -> None:
     home.control("authsenders", "@a.test:relay.test:587|joe|s3cret\n")
     (home.path / "control/authsenders").chmod(0o640)
-    done = subprocess.run([home.bin("vq-showctl"), "authsenders"], capture_output=True, check=False, timeout=30, **STRANGER)
+    done = subprocess.run([home.bin("vq-showctl"), "authsenders"], capture_output=True, check=False, timeout=60, **STRANGER)
 
     assert (done.returncode, done.stdout) == (
         0, b"authsenders: I cannot read it.\nProblem: cannot read %s/control/authsenders: Permission denied.\n" % bytes(home.path))

@@ -281,7 +281,7 @@ def at_terminal(argv: "list[str]", answers: "list[tuple[bytes, bytes]]", env: "d
     try:
         for question, answer in answers:
             mark = len(seen)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 100
             while question not in seen[mark:] and time.monotonic() < deadline:
                 seen += os.read(terminal, 1000)
             assert question in seen[mark:], seen

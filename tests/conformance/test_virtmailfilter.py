@@ -197,7 +197,7 @@ def test_many_at_once_each_get_their_own_answer(world: module.System) -> None:  
             process.stdin.write(MESSAGE)
             process.stdin.close()
         running.append((user, process))
-    answers = [(user, process.wait(30)) for user, process in running]
+    answers = [(user, process.wait(60)) for user, process in running]
 
     assert {code for user, code in answers if user == "nobody"} == {100}
     assert {code for user, code in answers if user != "nobody"} == {0}

@@ -98,7 +98,7 @@ def test_the_command_line_of_the_howto(system: module.System, tmp_path: pathlib.
 
     def fetch(address: str, password: str) -> bytes:
         return subprocess.run(["curl", "-s", f"pop3://{address}:{port}/1", "-u", f"bob:{password}"],
-                              capture_output=True, check=False, timeout=30).stdout
+                              capture_output=True, check=False, timeout=60).stdout
 
     assert fetch("127.0.0.2", "secret1").endswith(b"\r\nlast 1\r\n")
     assert fetch("127.0.0.3", "secret2").endswith(b"\r\nlast 2\r\n")
@@ -134,12 +134,12 @@ def test_a_program_in_another_root(system: module.System, tmp_path: pathlib.Path
     """Executed there, from a cold and from a warm vq-virtuald, which serves the next one as before."""
     inside = jail(tmp_path / "jail" / "domain1.test")
     (tmp_path / "conf").write_text(f"127.0.0.2 {inside}\n")
-    port = str(module.free_port("127.0.0.2"))
+    port = str(module.free_port())
     system.start("echo", server, "-H", "-R", "-l", "0", "127.0.0.2", port, system.bin("vq-virtuald"), "-r",
                  str(tmp_path / "conf"), "/bin/sh", "-c", "echo $VQ_DOMAIN; pwd; echo /*; read line; echo $line")
 
     def session() -> bytes:
-        with socket.create_connection(("127.0.0.2", int(port)), timeout=20) as client:
+        with socket.create_connection(("127.0.0.2", int(port)), timeout=60) as client:
             client.sendall(b"hello\n")
             try:
                 return b"".join(iter(lambda: client.recv(4096), b""))
@@ -170,13 +170,13 @@ def test_a_whole_pop_session_in_another_root_without_python(system: module.Syste
     put(home / "Maildir", 45701, 7)
     (inside / "etc/passwd").write_text(f"bob:{crypt.crypt('one', '$6$rounds=1000$salt')}:45701:45701::home/bob:/bin/false\n")
     (tmp_path / "conf").write_text(f"127.0.0.2 {inside}\n")
-    port = module.free_port("127.0.0.2")
+    port = module.free_port()
     system.start("pop3", system.bin("vq-tcpserver"), "-H", "-R", "-l", "0", "127.0.0.2", str(port),
                  system.bin("vq-virtuald"), "-r", str(tmp_path / "conf"), system.bin("vq-popup"), "h",
                  system.bin("vq-checkpassword"), system.bin("vq-pop3d"), "Maildir")
     module.wait_until(lambda: not refused("127.0.0.2", str(port)), "the server")
     for left in (1, 0):
-        client = poplib.POP3("127.0.0.2", port, timeout=20)
+        client = poplib.POP3("127.0.0.2", port, timeout=60)
         client.user("bob")
         client.pass_("one")
         assert client.stat()[0] == left
@@ -184,7 +184,7 @@ def test_a_whole_pop_session_in_another_root_without_python(system: module.Syste
             assert client.retr(1)[1][-1] == b"last 7"
             client.dele(1)
         client.quit()
-    client = poplib.POP3("127.0.0.2", port, timeout=20)
+    client = poplib.POP3("127.0.0.2", port, timeout=60)
     client.user("bob")
     with pytest.raises(poplib.error_proto):
         client.pass_("two")

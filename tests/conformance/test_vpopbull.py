@@ -48,7 +48,7 @@ def test_everybody_gets_a_copy_of_his_own(site: module.System) -> None:
     assert found.get_payload() == "Tomorrow at ten.\n"
     assert (letter.stat().st_uid, letter.stat().st_nlink, letter.stat().st_mode & 0o777) == (
         site.domains["a.test"]["ann"], 1, 0o600)
-    client = poplib.POP3("127.0.0.1", site.start_pop3(), timeout=30)
+    client = poplib.POP3("127.0.0.1", site.start_pop3(), timeout=60)
     client.user("ann@a.test")
     client.pass_("two")
     assert client.stat()[0] == 1
@@ -74,7 +74,7 @@ def test_links_to_one_file(site: module.System) -> None:
     links = [each for name in ("bob", "ann") for each in site.mailbox("a.test", name) if each.is_symlink()]
 
     assert [os.readlink(each) for each in links] == [str(site.say)] * 2
-    client = poplib.POP3("127.0.0.1", site.start_pop3(), timeout=30)
+    client = poplib.POP3("127.0.0.1", site.start_pop3(), timeout=60)
     client.user("bob@a.test")
     client.pass_("one")
     read = [client.retr(number)[1] for number in (1, 2)]

@@ -62,7 +62,7 @@ def send(world: module.System, user: str, subject: str) -> None:
 def subjects(world: module.System, user: str) -> "list[str]":
     """What a POP3 client finds."""
     port = world.start_pop3()
-    client = poplib.POP3("127.0.0.1", port, timeout=30)
+    client = poplib.POP3("127.0.0.1", port, timeout=60)
     try:
         client.user(f"{user}@vp.test")
         client.pass_("secret")

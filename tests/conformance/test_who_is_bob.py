@@ -66,7 +66,7 @@ def test_a_client_without_a_name_gets_the_domain_of_the_address(world: module.Sy
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    client = poplib.POP3_SSL("127.0.0.1", world.secured, timeout=30, context=context)
+    client = poplib.POP3_SSL("127.0.0.1", world.secured, timeout=60, context=context)
     client.user("bob")
     client.pass_("one")
 

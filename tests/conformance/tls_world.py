@@ -67,7 +67,7 @@ class Call:
 
     def __init__(self, world: World, sock: socket.socket, who: "int | None" = None) -> None:
         self.service = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.service.settimeout(30)
+        self.service.settimeout(60)
         self.service.connect(os.fspath(world.system.home / "run/tls/socket"))
         socket.send_fds(self.service, [b"+"], [sock.fileno()])
         sock.close()
@@ -78,14 +78,14 @@ class Call:
         self.service.close()
         plain = socket.socket(fileno=descriptors[0]) if descriptors else None
         if plain is not None:
-            plain.settimeout(30)
+            plain.settimeout(60)
         return packet, plain
 
 
 def pair() -> "tuple[socket.socket, socket.socket]":
     """(the client's end, the server's end) of a TCP connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        client = socket.create_connection(server.getsockname(), timeout=30)
+        client = socket.create_connection(server.getsockname(), timeout=60)
         return client, server.accept()[0]
 
 

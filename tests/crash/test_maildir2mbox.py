@@ -15,10 +15,9 @@ OLD = b"From x@y.test Sat Nov  7 05:18:57 2026\nSubject: old\n\nold\n\n"
 MESSAGES = {"new/1.M1P1V1I1.h": b"Subject: one\n\n" + b"line\n" * 30_000, "new/2.M2P1V1I2.h": b"Subject: two\n\nFrom x\n",
             "cur/3.M3P1V1I3.h:2,S": b"Return-Path: <s@a.test>\nSubject: three\n\n"}
 SUBJECTS = (b"\nSubject: one\n", b"\nSubject: two\n", b"\nSubject: three\n")
-# XXX is the sender of a message that does not tell it, as in qmail's maildir2mbox
 WHOLE = OLD + (
-    b"From XXX Sat Nov 21 05:18:57 2026\n" + MESSAGES["new/1.M1P1V1I1.h"]
-    + b"\nFrom XXX Sat Nov 21 05:18:57 2026\nSubject: two\n\n>From x\n"
+    b"From " + support.NO_SENDER + b" Sat Nov 21 05:18:57 2026\n" + MESSAGES["new/1.M1P1V1I1.h"]
+    + b"\nFrom " + support.NO_SENDER + b" Sat Nov 21 05:18:57 2026\nSubject: two\n\n>From x\n"
     + b"\nFrom s@a.test Sat Nov 21 05:18:57 2026\nReturn-Path: <s@a.test>\nSubject: three\n\n\n")
 
 

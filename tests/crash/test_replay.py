@@ -242,7 +242,7 @@ def test_the_queue_service_keeps_what_it_takes_in_one_batch(system: System, bug:
     for each in processes:
         os.kill(each, signal.SIGCONT)
     os.kill(service, signal.SIGTERM)
-    system.processes["queue"].wait(30)
+    system.processes["queue"].wait(60)
     it = recording.read(log, root, before, pathlib.Path("/"))
 
     assert ended == [0] * CLIENTS

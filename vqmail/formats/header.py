@@ -25,11 +25,16 @@ def received(host: bytes, helo: bytes, info: bytes, ip: bytes, local: bytes, pro
     """The line a server puts on what comes from the network (QMAIL interface 12.4).
 
     `helo` shows only if it is not `host` in whatever case; `info`, what the client's ident server said, may be empty.
+    An IPv6 address is written [IPv6:...].                                  # RFC 5321 4.1.3
     """
     said = b" (HELO %s)" % safe(helo) if helo and helo.lower() != host.lower() else b""
     who = safe(info) + b"@" if info else b""
     return b"Received: from %s%s (%s%s)\n  by %s with %s; %s\n" % (
-        safe(host), said, who, safe(ip), safe(local), protocol, date)
+        safe(host), said, who, _literal(safe(ip)), _literal(safe(local)), protocol, date)
+
+
+def _literal(place: bytes) -> bytes:
+    return b"[IPv6:%s]" % place if b":" in place else place
 
 
 def delivered_to(recipient: bytes) -> bytes:

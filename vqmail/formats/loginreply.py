@@ -7,6 +7,7 @@ from vqmail.record import Record
 
 LIMIT = 8192
 DIGITS = 10
+CONTROLS = bytes(each for each in range(256) if each < 32 or each == 127)
 
 
 class Reply(Record):
@@ -33,4 +34,6 @@ def decode(data: bytes) -> Reply:
     reply = Reply(int(fields[0]), int(fields[1]), *fields[2:])
     if reply.uid == 0 or not reply.home.startswith(b"/"):
         raise ValueError("uid %d with the home %r is nobody who may log in" % (reply.uid, reply.home))
+    if reply.user.translate(None, CONTROLS) != reply.user:      # it gets into the environment, headers, replies
+        raise ValueError("a user's name with control characters in it")
     return reply

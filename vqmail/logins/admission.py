@@ -76,9 +76,17 @@ def locked(gate: "guessing.Gate") -> Verdict:
 
 
 def named(name: bytes, client: Client) -> bytes:
-    """The name by which guesses are counted.  TryLater."""
-    user, domain = loginname.split(name, client.local_ip, client.env())
-    return user + b"@" + domain
+    """The name by which guesses are counted: that of the virtual user whom it leads to, however it is spelled, or else
+    how it reads at first sight.  Cheap: the auth service does it while all others wait.  TryLater."""
+    try:
+        found = loginname.whose(name, client.local_ip, client.env(), as_compiled=True)
+    except codes.TryLater:                      # of a domain: who is asked will say so, if he is asked
+        found = None
+    if found is not None:
+        return found[0].name + b"@" + found[1]
+    # a bare name is of no domain then: the client chooses that by the name that he asks for in TLS
+    user, domain = loginname.split(name)
+    return user + b"@" + domain if domain else user
 
 
 def ask(name: bytes, secret: bytes, challenge: bytes, client: Client, stage: "int | None" = None) -> Verdict:
@@ -88,7 +96,9 @@ def ask(name: bytes, secret: bytes, challenge: bytes, client: Client, stage: "in
     one: the code is LATER + its number then.  FIRST is the first stage.
     """
     # an empty password is nobody's: LDAP, behind PAM or a program, says yes to it and means that nobody asked who it is
-    usable = name and secret and b"\0" not in name + secret + challenge and b"\n" not in name
+    # and to LDAP a name with a blank at its end is the same name: what he sends, and guesses, would be counted twice
+    usable = (name and secret and b"\0" not in name + secret + challenge and b"\n" not in name
+              and name.strip() == name)
     why = UNKNOWN
     hashed = False
     for number, source in enumerate(sources.read() if usable else []):
@@ -99,8 +109,7 @@ def ask(name: bytes, secret: bytes, challenge: bytes, client: Client, stage: "in
                 return Verdict(LATER + number, None, why)
         answer = _ask_one(source, name, secret, challenge, client)
         if isinstance(answer, account.Account):
-            _right(name, answer, client)
-            return Verdict(RIGHT, answer, b"")
+            return _let_in(name, answer, client)
         if answer:
             why = answer
             hashed = True
@@ -109,7 +118,7 @@ def ask(name: bytes, secret: bytes, challenge: bytes, client: Client, stage: "in
     if not hashed:
         passwords.verify(secret, None, challenge)
     _wrong(name, secret, client)
-    return Verdict(WRONG, None, why)
+    return Verdict(WRONG, None, why if why != UNKNOWN else _unknown(name, client))
 
 
 def find(name: bytes, client: Client) -> "account.Account | None":
@@ -165,12 +174,22 @@ def virtual_user(name: bytes, client: Client) -> "Found | None":
 def proved(name: bytes, message: bytes, right: bool, found: "Found | None", client: Client) -> Verdict:
     """The verdict about a login in which no password was sent; `message` is what proved it, or did not.  TryLater."""
     if right and found is not None and not found.why:
-        who = _account(found, client)
-        _right(name, who, client)
-        return Verdict(RIGHT, who, b"")
+        return _let_in(name, _account(found, client), client)
     _wrong(name, message, client)
     why = UNKNOWN if found is None else found.why or _why(found, storedpassword.SCRAM, b"SCRAM-SHA-256")
     return Verdict(WRONG, None, why)
+
+
+def _unknown(name: bytes, client: Client) -> bytes:
+    """What the log says of a name that nobody knows: of a bare one, whom it was taken for."""
+    try:
+        if b"@" in name or loginname.split(name)[1]:
+            return UNKNOWN
+        domain = loginname.default_domain(client.local_ip, client.env())
+    except codes.TryLater:                      # of a file that is not for this source
+        return UNKNOWN
+    return UNKNOWN + (b" %s@%s" % (name.lower(), domain) if domain else
+                      b"; no domain was named, and none belongs to the address or the TLS name (control/popdomains)")
 
 
 def _virtual(name: bytes, secret: bytes, challenge: bytes, client: Client) -> "account.Account | bytes":
@@ -201,12 +220,18 @@ def _account(found: Found, client: Client) -> account.Account:
     return account.Account(user.name, domain, user.uid, user.gid, home, SHELL)
 
 
-def _right(name: bytes, who: account.Account, client: Client) -> None:
-    guessing.right(named(name, client), client.ip)
+def _let_in(name: bytes, who: account.Account, client: Client) -> Verdict:
+    """The verdict about the right password, and what a login brings with it.  TryLater."""
+    counted = named(name, client)
+    gate = guessing.gate(counted, client.ip)
+    if gate.locked:                             # by wrong ones that came at the same time, or while this one waited
+        return locked(gate)
+    guessing.right(counted, client.ip)
     if who.domain:
         lastlogin.note(who.domain, who.name, client.ip)
     if client.service == account.POP3:
         opensmtp.note(client.ip, client.local_ip)
+    return Verdict(RIGHT, who, b"")
 
 
 def _wrong(name: bytes, secret: bytes, client: Client) -> None:

@@ -28,6 +28,7 @@ LIMIT = 8192                    # bytes of a question or an answer
 MORE = 300                      # a code: `more` is the next challenge
 REFUSED = codes.PASSWORD_WRONG
 DEADLINE = 600                  # seconds that a child of ours may live
+RUNNING = "is it running? svstat %s" % vqhome.path(b"service/auth").decode("utf-8", "replace")
 PATIENCE = 2                    # seconds to reach the service
 CHECK, SCRAM = b"check", b"scram"
 END = b"\0\0"                   # before the message of SCRAM, which may hold any byte
@@ -116,7 +117,7 @@ class Exchange:
                 sockets.send(self._sock, packet)
         except OSError as error:
             self._sock.close()
-            log.line(b"auth", "cannot ask the auth service: %s" % error)
+            log.line(b"auth", "cannot ask the auth service: %s; %s" % (error, RUNNING))
             self._sock = _dead()
         if len(packet) > LIMIT:                 # nobody's password
             self._sock.close()
@@ -131,8 +132,7 @@ class Exchange:
         except OSError as error:
             if isinstance(error, BlockingIOError) and not self._patience:
                 raise
-            log.line(b"auth", "cannot reach the auth service: %s; is it running? svstat %s" % (
-                error, vqhome.path(b"service/auth").decode("utf-8", "replace")))
+            log.line(b"auth", "cannot reach the auth service: %s; %s" % (error, RUNNING))
             return _dead()
 
     def _child(self) -> "socket":

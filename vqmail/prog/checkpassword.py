@@ -43,6 +43,7 @@ In dovecot.conf:
     service auth {
       user = root                       # who else can read the passwords of all domains?
     }
+    auth_username_chars =               # or Dovecot refuses bob!domain1.com by itself, without a line in its log
     mail_location = maildir:~/Maildir
 
 ENVIRONMENT TCPLOCALIP TCPLOCALHOST VQ_DOMAIN SSL_TLS_SNI_SERVERNAME

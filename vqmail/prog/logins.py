@@ -6,10 +6,12 @@ SYNOPSIS    vq-logins
             vq-logins clear all
 
 WRITES      1   a line for each address: what it is, its wrong passwords that count now, and for how many seconds
-                it is locked out; for `who`, a user's name or an address, that one only
+                it is locked out; for `who`, a user's name or an address, that one only, and for a user also
+                the addresses where he has logged in before and wrong passwords for him count
 
 Wrong passwords are counted as control/loginlimits says (doc/LOGINS.md).  Names cannot be listed: what is kept of them
-tells nothing to who does not know them.  A name is asked for as user@domain.
+tells nothing to who does not know them.  A virtual user is asked for as user@domain, whichever way the client spelled
+him, one of the system by his bare name.
 
 `clear` forgets what was counted for an address or a name, or everything, and ends the locks.
 
@@ -53,7 +55,9 @@ def main(argv: "list[bytes]", _env: "Env") -> int:
 
 
 def _name(name: bytes) -> bytes:
-    return b"%s: %d wrong\n" % (name, guessing.user(name))
+    return b"%s: %d wrong\n" % (name, guessing.user(name)) + b"".join(
+        b"%s at %s, where he has logged in before: %d wrong\n" % (name, address, failures)
+        for address, failures in guessing.places(name))
 
 
 def _addresses(words: "list[bytes]") -> bytes:

@@ -33,7 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-ANONYMOUS = b"XXX"              # the sender of a message that does not tell it
+ANONYMOUS = b"XXX"              # what qmail's writes for the sender of a message that does not tell it
 RETURN_PATH = b"Return-Path: <"
 
 

@@ -76,7 +76,8 @@ def _ask(service: bytes, name: bytes, secret: bytes, address: bytes) -> "tuple[i
     try:
         import pamela  # costs 50 ms, which is why no other program of ours asks PAM itself
     except (ImportError, OSError) as error:
-        raise codes.TryLater("PAM cannot be asked: %s; libpam and Python's pamela are needed" % error) from None
+        raise codes.TryLater("PAM cannot be asked: %s; install libpam and Python's pamela (Debian: python3-pamela; "
+                             "PyPI: pamela) and run make setup" % error) from None
 
     conversation = pamela.new_simple_password_conv((secret,), "utf-8")
     try:

@@ -24,11 +24,13 @@ With -r prog runs with the directory as its root, and in it.  Only what is insid
                             libraries.  vq-popup and its kin cannot be executed so, for there is no Python
     vq-popup, vq-checkpassword, vq-pop3d under vq-tcpserver
                             named by their whole paths, are loaded already and run inside without a file
-                            of theirs.  control/ and users/ outside are out of sight, so defaults count; the
-                            users are found if virtual/DOMAIN inside is a link to / (mkdir virtual;
+                            of theirs.  control/, users/ and run/ outside are out of sight, so defaults count,
+                            wrong passwords do not, as the log says, and no last login is noted; the users
+                            are found if virtual/DOMAIN inside is a link to / (mkdir virtual;
                             ln -s / virtual/DOMAIN)
 
-conf, and with -r the directory, must be root's, and nobody else may write there: programs run as root.
+conf, and with -r the directory, must be root's, and nobody else may write there: programs run as root.  So with -r
+the owner of the domain has no dot-qmail files there of his own making.
 
 READS       conf
 WRITES      2   the log: who was sent away

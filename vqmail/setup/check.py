@@ -4,6 +4,7 @@ Every complaint names the path, what is, what should be, and what mends it.
 """
 
 import grp
+import json
 import pathlib
 import pwd
 import shutil
@@ -44,11 +45,23 @@ def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
     found += certificates.complaints(home, root[0])
     found += roaming.complaints(home)
     found += controls.complaints(home)
+    found += _beside(home)
     if (home / "users/journal").is_file():
         found.append(f"{home}/users/journal holds the rest of a change to settings; run {home}/bin/vq-newu")
     if not (home / "users/cdb").is_file():
         found.append(f"{home}/users/cdb is missing; run {home}/bin/vq-newu")
     return list(dict.fromkeys(found))
+
+
+def _beside(home: pathlib.Path) -> "list[str]":
+    """What the installation's own vq-showctl says of files that name what must be there, too."""
+    found = []
+    for name in ("loginsources", "popdomains"):
+        path = home / "control" / name
+        if path.is_file():
+            said = subprocess.run([home / "bin/vq-showctl", "--json", name], capture_output=True, check=False).stdout
+            found += [f"{path}: {each}" for each in json.loads(said or "{}").get("problems", ())]
+    return found
 
 
 def _of_programs(home: pathlib.Path) -> "list[str]":

@@ -1,6 +1,7 @@
 """Put an installation in its home: the library, the programs, the directories of hier.py."""
 
 import compileall
+import importlib.machinery
 import importlib.util
 import os
 import pathlib
@@ -9,8 +10,9 @@ import sys
 
 from vqmail.setup import hier, starts
 
-# what our programs import beyond Python itself; the last one from 3.13 on
-LIBRARIES = ("cdbx", "docopt", "dns", "pamela", "_crypt_r")
+# what our programs import beyond Python itself: _crypt_r from 3.13 on, those after it for passwords that need them
+LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r", "pamela", "argon2", "_argon2_cffi_bindings", "_cffi_backend")
+DEBIAN = pathlib.Path("/usr/lib/python3/dist-packages")     # the Python of a venv does not look there
 
 # commands that live on the warm floor, because they run other programs without executing them
 WARM = {"vq-lspawn": "warm.lspawn", "vq-rspawn": "warm.rspawn", "vq-service": "warm.service",
@@ -154,11 +156,9 @@ def _install_library(library: pathlib.Path, ids: Ids) -> None:
     ours = pathlib.Path(__file__).parent.parent
     sources = {"vqmail": ours}
     for name in LIBRARIES:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            continue
-        origin = pathlib.Path(spec.origin)
-        sources[name] = origin.parent if origin.name == "__init__.py" else origin
+        source = source_of(name, DEBIAN)
+        if source is not None:
+            sources[name] = source
     for name, source in sources.items():
         target = library / (name if source.is_dir() else source.name)
         if source.is_dir():
@@ -173,6 +173,15 @@ def _install_library(library: pathlib.Path, ids: Ids) -> None:
     compileall.compile_dir(library, quiet=2, force=True)
     starts.write(library / "start", library, programs())
     _own(library, ids)
+
+
+def source_of(name: str, other: pathlib.Path) -> "pathlib.Path | None":
+    """The file or directory of a module, of this Python's or else in the directory `other`; None if there is none."""
+    spec = importlib.util.find_spec(name) or importlib.machinery.PathFinder.find_spec(name, [str(other)])
+    if spec is None or spec.origin is None:
+        return None
+    origin = pathlib.Path(spec.origin)
+    return origin.parent if origin.name == "__init__.py" else origin
 
 
 def _own(library: pathlib.Path, ids: Ids) -> None:

@@ -4,6 +4,8 @@ NAME may begin with `*.`, for any one label.  Each file holds a certificate, the
 TLS service loads them; others look whether they are there.
 """
 
+import time
+
 from vqmail import vqhome
 from vqmail.store import secure
 from vqmail.unix import calls, tls
@@ -18,6 +20,8 @@ DEFAULT = secure.CERTIFICATE
 FOLDER = vqhome.path(b"control/servercerts")
 SUFFIX = b".pem"
 OPEN_TO_OTHERS = 0o077
+DAY = 86400
+SOON = 14 * DAY                 # so long before a certificate ends the log begins to remind, once a day
 
 
 class Certificates:
@@ -26,6 +30,8 @@ class Certificates:
     def __init__(self) -> None:
         self._contexts: dict[bytes, SSLContext] = {}        # by name; b"" is the default
         self._seen: dict[bytes, Identity] = {}              # by path
+        self._ends: dict[bytes, tuple[int, str]] = {}       # by path: those that are in use
+        self._told: dict[bytes, int] = {}                   # by path: the day on which the log was reminded
         self._trouble = ""
 
     def default(self) -> "SSLContext | None":
@@ -49,7 +55,7 @@ class Certificates:
             return False, news
         self._trouble = ""
         if there == self._seen:
-            return False, []
+            return False, self._reminders()
         contexts, lines, changed = {}, [], False
         for path, identity in there.items():
             name = _name(path)
@@ -69,13 +75,35 @@ class Certificates:
             else:
                 changed = True
                 lines.append("%s: %s" % (_text(path), "loaded" if old is None else "renewed"))
+                self._note(path)
                 if calls.stat(path).st_mode & OPEN_TO_OTHERS:
                     lines.append("%s: others than its owner can read the key; chmod 400 it" % _text(path))
         gone = [path for path in self._seen if path not in there]
         lines += ["%s: gone" % _text(path) for path in gone]
+        for path in gone:
+            self._ends.pop(path, None)
         changed = changed or any(_name(path) in self._contexts for path in gone)
         self._seen, self._contexts = there, contexts
-        return changed, lines
+        return changed, lines + self._reminders()
+
+    def _note(self, path: bytes) -> None:
+        """See when the certificate that was loaded now ends; one that does not tell is not reminded of."""
+        self._told.pop(path, None)
+        self._ends.pop(path, None)
+        try:
+            self._ends[path] = tls.ends(path)
+        except (OSError, tls.Failed):           # another one was put there meanwhile, which the next look finds
+            return
+
+    def _reminders(self) -> "list[str]":
+        """What the log is to say, once a day, of certificates in use that end soon, or have ended."""
+        now = int(time.time())
+        lines = []
+        for path, (ends, text) in self._ends.items():
+            if ends < now + SOON and self._told.get(path) != now // DAY:
+                self._told[path] = now // DAY
+                lines.append("%s: %s on %s; renew it" % (_text(path), "expired" if ends <= now else "expires", text))
+        return lines
 
     def _look(self) -> "dict[bytes, Identity]":
         """The files that are there, each with what tells it from another of its name.  OSError."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 SALT = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 FAILED = (b"*0", b"*1")         # libxcrypt's
-NO_ARGON2 = ("for argon2 Python's argon2 module is needed (Debian: python3-argon2; PyPI: argon2-cffi): install it, or "
-             "set the password anew in another scheme")
+NO_ARGON2 = ("for argon2 Python's argon2 module is needed: install it (Debian: python3-argon2; PyPI: argon2-cffi) and "
+             "run make setup, or set the password anew in another scheme")
 
 
 def crypt(secret: bytes, salt: bytes) -> bytes:

@@ -5,7 +5,7 @@ import stat
 from vqmail import codes, vqhome
 from vqmail.formats import controlcheck, controlfile
 from vqmail.record import Record
-from vqmail.store import control, rcpthosts, rewrite, roles
+from vqmail.store import control, loginname, rcpthosts, rewrite, roles
 from vqmail.unix import calls
 
 DIRECTORY = vqhome.path(b"control")
@@ -21,6 +21,7 @@ NOBODY = (-1, -1)                       # neither owner nor group of anything
 READ, SEARCH = 0o4, 0o1
 EVERYBODY = 0o077                       # and the group
 CERTIFICATES = ("certificate", "certificates")  # kinds that hold keys
+PAM = b"/etc/pam.d/"
 MOST = 10                               # domains that one complaint names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,6 +163,43 @@ def _beside_morercpthosts() -> "list[str]":
     return problems
 
 
+def _beside_popdomains() -> "list[str]":
+    domains = dict.fromkeys(words[1].lower() for words in _words(b"popdomains") if len(words) > 1)
+    lacking = [each for each in domains if not loginname.has_users(each)]
+    return ["%s: there is no such domain with users, so nobody gets in there without his domain" % _named(lacking)
+            ] if lacking else []
+
+
+def _beside_loginsources() -> "list[str]":
+    if control.read(b"loginsources") is None:
+        return []
+    lines = _words(b"loginsources")
+    problems = []
+    for line in lines:
+        kind, *rest = line[1:] if line[0] == b"shared" and len(line) > 1 else line
+        path = PAM + rest[0] if kind == b"pam" and rest else rest[0] if kind == b"checkpassword" and rest else b""
+        if path and _absent(path):
+            shown = [each.decode("utf-8", "replace") for each in (path, b" ".join(line))]
+            problems.append("%s is missing, so whoever is looked for there cannot log in for now; make it, or take the "
+                            "line `%s` out" % tuple(shown))
+    return problems or ([] if lines else ["names no source, so nobody can log in; write `virtual`, or remove it"])
+
+
+def _words(name: bytes) -> "list[list[bytes]]":
+    """The words of each line that has any."""
+    return [each.split() for each in control.entries(name) or () if each.strip()]
+
+
+def _absent(path: bytes) -> bool:
+    try:
+        calls.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:                             # we may not look; its reader may
+        return False
+    return False
+
+
 def _time(name: bytes) -> "int | None":
     try:
         return calls.stat(DIRECTORY + b"/" + name).st_mtime_ns
@@ -177,4 +215,5 @@ def _named(names: "list[bytes]") -> str:
 
 
 BESIDE = {b"me": _beside_me, b"rcpthosts": _beside_rcpthosts, b"virtualdomains": _beside_virtualdomains,
-          b"morercpthosts": _beside_morercpthosts}
+          b"morercpthosts": _beside_morercpthosts, b"popdomains": _beside_popdomains,
+          b"loginsources": _beside_loginsources}

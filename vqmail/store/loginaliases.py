@@ -25,14 +25,15 @@ OF_DOMAIN = b"/logins"
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
-def real(name: bytes, user: bytes, domain: bytes) -> "tuple[bytes, bytes]":
-    """(user, domain) of the old login `name`, which was taken for `user` of `domain`; (b"", b"") if it is none.
-    TryLater on trouble."""
+def real(name: bytes, user: bytes, domain: bytes, *, as_compiled: bool = False) -> "tuple[bytes, bytes]":
+    """(user, domain) of the old login `name`, which was taken for `user` of `domain`; (b"", b"") if it is none, or,
+    `as_compiled`, was none when the names were compiled last.  TryLater on trouble."""
     if domain and virtual.usable_domain(domain) and logins.usable(user):
-        found = _find(virtual.domain_directory(domain) + virtual.ETC + OF_DOMAIN, user.lower(), whole=False)
+        found = _find(virtual.domain_directory(domain) + virtual.ETC + OF_DOMAIN, user.lower(), whole=False,
+                      as_compiled=as_compiled)
         if found is not None:
             return found, domain
-    found = _find(TEXT, name.lower(), whole=True) if logins.usable(name) else None
+    found = _find(TEXT, name.lower(), whole=True, as_compiled=as_compiled) if logins.usable(name) else None
     user, _, domain = (found or b"").rpartition(b"@")
     return user, domain
 
@@ -88,7 +89,7 @@ def _records(mark: bytes, number: int, *, whole: bool) -> "Iterator[tuple[bytes,
     yield from logins.records(domaintext.lines(number), whole)
 
 
-def _find(text: bytes, key: bytes, *, whole: bool) -> "bytes | None":
+def _find(text: bytes, key: bytes, *, whole: bool, as_compiled: bool) -> "bytes | None":
     try:
         mark = domaintext.mark(calls.stat(text))
     except OSError as error:
@@ -97,7 +98,7 @@ def _find(text: bytes, key: bytes, *, whole: bool) -> "bytes | None":
         raise codes.TryLater("cannot look at %s: %s" % (_shown(text), error.strerror)) from None
     try:
         with cdb.Reader(text + b".cdb") as reader:
-            if reader.get(b"") == mark:
+            if as_compiled or reader.get(b"") == mark:
                 return reader.get(key)
     except FileNotFoundError:
         pass
@@ -105,7 +106,7 @@ def _find(text: bytes, key: bytes, *, whole: bool) -> "bytes | None":
         raise codes.TryLater("cannot read %s.cdb: %s" % (_shown(text), error.strerror)) from None
     except ValueError as error:
         raise codes.TryLater("%s: remove it and run vq-newu" % error) from None
-    return _in_text(text, key, whole=whole)
+    return None if as_compiled else _in_text(text, key, whole=whole)
 
 
 def _in_text(text: bytes, key: bytes, *, whole: bool) -> "bytes | None":

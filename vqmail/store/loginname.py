@@ -33,15 +33,16 @@ if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
 LABELS = 8                                  # of a name from a TLS handshake that are looked at
+READINGS = 8                                # separators in a name that are: each one is a question to the disk
 PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"       # parts no user from a domain
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
-def split(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[bytes, bytes]":
-    """(user, domain), lower-cased, as the login `name` reads at first sight; domain is b"" if there is none."""
+def split(name: bytes) -> "tuple[bytes, bytes]":
+    """(user, domain), lower-cased, as the login `name` reads at first sight; domain is b"" if it has none."""
     for user, domain in _readings(name.lower()):
         return user, domain
-    return name.lower(), default_domain(address, env)
+    return name.lower(), b""
 
 
 def who(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[virtual.User, bytes, bytes] | None":
@@ -54,27 +55,29 @@ def who(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[virtual
     return None if stored is None else (user, stored, domain)
 
 
-def whose(name: bytes, address: bytes, env: "Env | None" = None) -> "tuple[virtual.User, bytes] | None":
+def whose(name: bytes, address: bytes, env: "Env | None" = None, *,
+          as_compiled: bool = False) -> "tuple[virtual.User, bytes] | None":
     """(user, domain) of the login `name`, for those who may see no password, too.
 
     `address` is the IP that the client connected to; `env` may have VQ_DOMAIN, SSL_TLS_SNI_SERVERNAME, TCPLOCALHOST.
-    The domain is the one that has the user, not another name of it.  TryLater on trouble.
+    The domain is the one that has the user, not another name of it.  With `as_compiled` it is what was so when the
+    texts were compiled last.  TryLater on trouble.
     """
     name = name.lower()
     readings = []
     for user, domain in _readings(name):
-        found = _found(user, domain)
+        found = _found(user, domain, as_compiled=as_compiled)
         if found is not None:
             return found
         readings.append((user, domain))
     if b"@" not in name:
         domain = default_domain(address, env)
-        found = _found(name, domain)
+        found = _found(name, domain, as_compiled=as_compiled)
         if found is not None:
             return found
         readings.append((name, domain))
     for user, domain in readings:
-        found = _found(*loginaliases.real(name, user, domain))
+        found = _found(*loginaliases.real(name, user, domain, as_compiled=as_compiled), as_compiled=as_compiled)
         if found is not None:
             return found
     return None
@@ -96,7 +99,7 @@ def default_domain(address: bytes, env: "Env | None" = None) -> bytes:
     if domain:
         return domain
     local_host = env.get(b"TCPLOCALHOST", b"").lower()
-    if local_host and _has_users(local_host):
+    if local_host and has_users(local_host):
         return local_host
     domains = rewrite.Rules().domains()
     return domains[0] if len(domains) == 1 else b""
@@ -109,15 +112,15 @@ def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
     return None if found is None or stored is None else (found[0], stored)
 
 
-def _found(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
-    if not _has_users(domain):
+def _found(user: bytes, domain: bytes, *, as_compiled: bool = False) -> "tuple[virtual.User, bytes] | None":
+    if not has_users(domain):
         return None
     domain = aliasdomain.real(domain)
-    found = virtual.find(domain, user)
+    found = virtual.find(domain, user, as_compiled=as_compiled)
     return None if found is None else (found, domain)
 
 
-def _has_users(domain: bytes) -> bool:
+def has_users(domain: bytes) -> bool:
     """Whether it is a domain with users, or another name of one."""
     if not domain or not virtual.usable_domain(domain):
         return False
@@ -140,9 +143,9 @@ def _readings(name: bytes) -> "Iterator[tuple[bytes, bytes]]":
     if not name.translate(None, PLAIN):         # no separator, whichever they are: spare the file
         return
     separators = control.line(b"loginseparators").translate(None, PLAIN)
-    for place, each in enumerate(name):
-        if each in separators and place + 1 < len(name):
-            yield name[:place], name[place + 1:]
+    places = [place for place, each in enumerate(name) if each in separators and place + 1 < len(name)]
+    for place in places[:READINGS]:
+        yield name[:place], name[place + 1:]
 
 
 def _popdomains() -> "dict[bytes, bytes]":
@@ -168,7 +171,7 @@ def _domain_in(server_name: bytes) -> bytes:
     labels = server_name.split(b".")[-LABELS:]
     while labels:
         domain = b".".join(labels)
-        if _has_users(domain):
+        if has_users(domain):
             return domain
         labels = labels[1:]
     return b""

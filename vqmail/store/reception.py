@@ -6,7 +6,7 @@ It knows no protocol: an objection is a word of formats/objection.py, and b"" is
 import time
 
 from vqmail import codes
-from vqmail.formats import controlfile, date822, envelope, header, objection
+from vqmail.formats import controlfile, date822, envelope, header, ip, objection
 from vqmail.store import control, rcpthosts, resolver, submit
 
 TYPE_CHECKING = False
@@ -60,8 +60,8 @@ class Client:
     def __init__(self, settings: Settings, env: "Env") -> None:
         self._settings = settings
         self._relay = env.get(b"RELAYCLIENT")           # set to nothing is still set
-        here = env.get(b"TCPLOCALIP", b"").lower()
-        self._here = (b"[%s]" % here, b"[ipv6:%s]" % here) if here else ()
+        here = ip.pack(env.get(b"TCPLOCALIP", b""))
+        self._here = ip.plain(here) if here else b""
         limit = controlfile.number(env.get(b"DATABYTES", b""))
         self.limit = settings.databytes if limit is None else limit
         self.may_send = self._relay is not None or not settings.rcpthosts.missing
@@ -73,7 +73,8 @@ class Client:
         Our address is the one that the client connected to.
         """
         local, _, host = address.rpartition(b"@")
-        if host.lower() in self._here and self._settings.localiphost:
+        ours = host[:1] == b"[" and self._here and self._here == ip.plain(ip.literal(host) or b"")
+        if ours and self._settings.localiphost:
             address = local + b"@" + self._settings.localiphost
         return address + (self._relay or b"")
 

@@ -49,7 +49,7 @@ class Upgrade:
         except OSError as error:
             if isinstance(error, BlockingIOError) and not patience:
                 raise
-            raise codes.TryLater("no TLS: %s: %s; is the service `tls` up?" % (
+            raise codes.TryLater("%s: %s; is the service `tls` up?" % (
                 SOCKET.decode("utf-8", "replace"), error.strerror or error)) from None
         try:
             sockets.send(self._service, b"+", [descriptor])

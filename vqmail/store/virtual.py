@@ -151,13 +151,14 @@ class Table:
         return self._options
 
 
-def find(domain: bytes, name: bytes) -> "User | None":
-    """The user `name` of `domain`, or None.  Stale, or TryLater on trouble."""
+def find(domain: bytes, name: bytes, *, as_compiled: bool = False) -> "User | None":
+    """The user `name` of `domain`, or None.  `as_compiled` is of what was compiled last, however old; cheap, whatever
+    its owner makes of the text.  Stale, or TryLater on trouble."""
     domain_directory(domain)
     if not passwd.usable(name):
         return None
-    with Table(domain) as table:
-        return table.user(name)
+    with Table(domain, as_compiled=as_compiled) as table:
+        return table.user(name) if table._reader is not None or not as_compiled else None  # noqa: SLF001
 
 
 def settings(domain: bytes) -> domainsettings.Settings:

@@ -75,28 +75,25 @@ def run(argv: "list[bytes]", env: "Env", descriptors: "dict[int, int]", seconds:
     pid = start(argv, env, descriptors, seconds=seconds)
     code = wait(pid)
     if code == -_signal.SIGALRM:
-        try:
-            calls.kill(-pid, _signal.SIGTERM)
-        except OSError:                 # none left, or none of ours
-            pass
+        _kill(-pid, _signal.SIGTERM)
     return code
 
 
 def wait_within(pid: int, seconds: float) -> int:
-    """The exit code of child `pid`, or minus the signal that killed it.  When it takes longer than `seconds` it is
-    killed, and all of its session.  For children of start() with `seconds`."""
+    """The exit code of child `pid`, or minus the signal that killed it.  When it takes longer than `seconds`, or its
+    alarm says so, it is killed, and all of its session.  For children of start() with `seconds`."""
     number = calls.pidfd_open(pid)
     try:
         timed.wait_for_input(number, seconds)
     except TimeoutError:
         for each in (-pid, pid):
-            try:
-                calls.kill(each, _signal.SIGKILL)
-            except OSError:                     # ended meanwhile
-                pass
+            _kill(each, _signal.SIGKILL)
     finally:
         calls.close(number)
-    return wait(pid)
+    code = wait(pid)
+    if code == -_signal.SIGALRM:                # what it waited for itself would be there for ever
+        _kill(-pid, _signal.SIGKILL)
+    return code
 
 
 def agrees(argv: "list[bytes]", env: "Env") -> bool:
@@ -135,6 +132,13 @@ def hang_up(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def _kill(pid: int, signal: int) -> None:
+    try:
+        calls.kill(pid, signal)
+    except OSError:                             # none left, or none of ours
+        pass
 
 
 def code_of(status: int) -> int:

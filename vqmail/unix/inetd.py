@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
-ENDS = (b"TCPLOCALIP", b"TCPLOCALPORT", b"TCPREMOTEIP", b"TCPREMOTEPORT")
+ENDS = (b"LOCALIP", b"LOCALPORT", b"REMOTEIP", b"REMOTEPORT")
 
 
 def environment(number: int, env: "Env") -> "Env":
@@ -28,5 +28,12 @@ def environment(number: int, env: "Env") -> "Env":
         return env
     finally:
         sock.detach()
-    names = [each.encode().removeprefix(b"::ffff:") for each in (here, str(port), there, str(its_port))]
-    return env | {b"PROTO": b"TCP"} | dict(zip(ENDS, names, strict=True))
+    names = dict(zip(ENDS, (plain(here), b"%d" % port, plain(there), b"%d" % its_port), strict=True))
+    protos = (b"TCP", b"TCP6") if b":" in names[b"REMOTEIP"] else (b"TCP",)     # as vq-tcpserver has it
+    return env | {b"PROTO": protos[-1]} | {proto + name: value for proto in protos for name, value in names.items()}
+
+
+def plain(text: str) -> bytes:
+    """An address as the programs know it: without the interface of fe80::1%eth0; ::ffff:192.0.2.1 is IPv4."""
+    address = text.encode("ascii").partition(b"%")[0]
+    return address.removeprefix(b"::ffff:") if b"." in address else address

@@ -17,6 +17,12 @@ def raise_files() -> int:
     return soft
 
 
+def clients(most: int, each: int, spare: int) -> int:
+    """How many clients a service may have at once: `most`, or as many as there are descriptors for, when `each` of them
+    needs so many and the service itself `spare`."""
+    return max(1, min(most, (raise_files() - spare) // each))
+
+
 def no_core() -> None:
     """Leave no image of this process, which knows secrets, if it crashes, nor of what it becomes or starts."""
     try:

@@ -3,7 +3,7 @@
 import _socket
 import time
 
-from vqmail.unix import calls, timed
+from vqmail.unix import calls, inetd, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def address_of_peer(number: int) -> "bytes | None":
     try:
         if sock.family not in (_socket.AF_INET, _socket.AF_INET6):
             return None
-        return str(sock.getpeername()[0]).encode().removeprefix(b"::ffff:")
+        return inetd.plain(str(sock.getpeername()[0]))
     except OSError:                             # gone already
         return b"unknown"
     finally:

@@ -103,6 +103,18 @@ def with_certificate(path: bytes, choose: "Callable[[bytes], SSLContext | None]"
     return context
 
 
+def ends(path: bytes) -> "tuple[int, str]":
+    """When the first certificate in the file `path` expires: a time, and the same in words.  OSError, Failed."""
+    import ssl
+
+    try:
+        # nothing public reads a certificate that no peer has sent
+        text = ssl._ssl._test_decode_cert(path.decode("utf-8", "surrogateescape"))  # type: ignore[attr-defined]
+        return int(ssl.cert_time_to_seconds(text["notAfter"])), text["notAfter"]
+    except ssl.SSLError as error:
+        raise Failed(_why(error)) from None
+
+
 class Channel:
     """One end of a connection: the client's, or with `server` the server's.  What output() gives is to be sent after
     each call, what comes from the peer is to be given to receive(), its end as b""."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WORKERS = 8                     # processes that compare
 SLOW_WORKERS = 16               # of each slow source
 CLIENTS, EACH = 1000, 20        # attempts at once, and from one address
-SPARE = 80                      # descriptors that are not clients', who have one, and another when it is their turn
+FILES, SPARE = 3, 80            # descriptors of a client that speaks SCRAM and waits for its keys; and those of nobody
 IDLE = 300                      # seconds for a client's next message
 STAGE = b"\0stage\0"            # a job: the stage of the sources, and the question
 KEYS = b"keys\0"                # a job: name NUL what is stored, of which SCRAM's keys are made
@@ -40,10 +40,9 @@ def listen() -> "socket":
 
 def serve(listener: "socket", number: int, alive: int) -> int:
     """Serve until TERM, or until the other end of the pipe `alive` is closed."""
-    files = limits.raise_files()
     limits.no_core()
     passwords.load()
-    service = Service(listener, alive, min(CLIENTS, (files - SPARE) // 2))
+    service = Service(listener, alive, limits.clients(CLIENTS, FILES, SPARE))
     while service.turn():
         pass
     return codes.OK

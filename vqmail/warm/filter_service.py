@@ -11,7 +11,7 @@ import _signal
 from vqmail import codes
 from vqmail.formats import job
 from vqmail.store import desk, quotaquestion
-from vqmail.unix import calls, log, loop, sockets
+from vqmail.unix import calls, limits, log, loop, sockets
 from vqmail.warm import door, pool
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WORKERS = 500                   # processes kept for virtual users
 CLIENTS = 1000
+FILES, SPARE = 5, 30            # descriptors of a client that waits for a worker; and those of nobody
 TARGETS = b"0,1,2"
 
 
@@ -32,7 +33,8 @@ def listen() -> "socket":
 
 def serve(listener: "socket", number: int, alive: int) -> int:
     """Serve until TERM, or until the other end of the pipe `alive` is closed."""
-    service = Service(listener, alive)
+    workers = min(WORKERS, limits.raise_files() // 4)
+    service = Service(listener, alive, workers, limits.clients(CLIENTS, FILES, SPARE + workers))
     while service.turn():
         pass
     return codes.OK
@@ -41,9 +43,10 @@ def serve(listener: "socket", number: int, alive: int) -> int:
 class Service:
     """The callers that wait for a delivery."""
 
-    def __init__(self, listener: "socket", alive: int) -> None:
+    def __init__(self, listener: "socket", alive: int, workers: int = WORKERS, most: int = CLIENTS) -> None:
+        self._most = most
         self._loop = loop.Loop()
-        self._pool = pool.Pool(self._loop, WORKERS)
+        self._pool = pool.Pool(self._loop, workers)
         self._desk = desk.Desk()
         self._clients = 0
         self._door = door.Door(self._loop, listener, alive, self._enter)
@@ -57,7 +60,7 @@ class Service:
     def _enter(self, sock: "socket", uid: int) -> bool:
         self._clients += 1
         self._loop.watch(sock.fileno(), lambda: self._begin(sock, uid))
-        return self._clients < CLIENTS
+        return self._clients < self._most
 
     def _begin(self, sock: "socket", uid: int) -> None:
         self._loop.forget(sock.fileno())
@@ -108,7 +111,12 @@ class Service:
         self._run(sock, plan, [], b"")
 
     def _run(self, sock: "socket", plan: desk.Plan, descriptors: "list[int]", targets: bytes) -> None:
-        directory = calls.open(plan.directory, calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC)
+        try:
+            directory = calls.open(plan.directory, calls.O_PATH | calls.O_DIRECTORY | calls.O_CLOEXEC)
+        except OSError as error:                # it was there a moment ago
+            _close(descriptors)
+            self._answer(sock, codes.TEMPORARY, b"cannot go to %s: %s" % (plan.directory, str(error.strerror).encode()))
+            return
         self._pool.submit((plan.uid, plan.gid), job.encode(plan.argv, plan.env, targets + job.DIRECTORY),
                           [*descriptors, directory], lambda code: self._answer(sock, code, b""))
 

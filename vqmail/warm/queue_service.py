@@ -10,7 +10,7 @@ import time
 from vqmail import codes
 from vqmail.formats import envelope, queuejob
 from vqmail.store import queue, roles, submit
-from vqmail.unix import calls, durable, log, loop, priv, sockets
+from vqmail.unix import calls, durable, limits, log, loop, priv, sockets
 from vqmail.warm import door
 
 TYPE_CHECKING = False
@@ -19,24 +19,27 @@ if TYPE_CHECKING:
 
 PROCESSES = 4
 CLIENTS = 200                   # messages being received at once by one process
+FILES, SPARE = 5, 30            # descriptors of a client: call, pipes, message and envelope; and those of nobody
 LIFETIME = 86_400               # seconds a message may take to arrive, as qmail-queue's alarm
 
 
 def serve(listener: "socket", number: int, alive: int) -> int:
     """Take messages until TERM, or until the other end of the pipe `alive` is closed.  `number` tells the processes of
     the service apart."""
+    most = limits.clients(CLIENTS, FILES, SPARE)
     # ---- root above, the queue's owner below ----
     priv.drop_to(*roles.ids(roles.QUEUE))
     calls.umask(0o033)
     calls.chdir(queue.QUEUE)
-    Service(listener, number, alive).run()
+    Service(listener, number, alive, most).run()
     return codes.OK
 
 
 class Service:
     """All the messages that are arriving, and those that are ready to be committed."""
 
-    def __init__(self, listener: "socket", number: int, alive: int) -> None:
+    def __init__(self, listener: "socket", number: int, alive: int, most: int = CLIENTS) -> None:
+        self._most = most
         self._loop = loop.Loop()
         self._clients: set[_Client] = set()
         self._ready: list[_Client] = []
@@ -75,7 +78,7 @@ class Service:
 
     def _enter(self, sock: "socket", uid: int) -> bool:
         self._clients.add(_Client(self, self._loop, sock, uid))
-        return len(self._clients) < CLIENTS
+        return len(self._clients) < self._most
 
     def _commit(self, batch: "list[_Client]") -> None:
         owners = {id(each.entry): each for each in batch}

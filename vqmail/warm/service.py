@@ -26,7 +26,8 @@ connected then are served on.
 The certificates of tls are control/servercert.pem and, for clients that ask for NAME, by SNI,
 control/servercerts/NAME.pem, where NAME may be *.DOMAIN.  Each holds the certificate, the chain above
 it and the key, and belongs to root, mode 400.  A renewed file is in use within seconds; connections
-go on as they began.  One that cannot be used is logged, and the one before it stays.
+go on as they began.  One that cannot be used is logged, and the one before it stays.  One that ends
+within two weeks, or has ended, is used, and the log says so once a day.
 
 FILES       run/queue/socket, run/virtmailfilter/socket, run/admin/socket, run/auth/socket,
             run/auth/guesses, run/tls/socket

@@ -39,7 +39,8 @@ accepted together.
 Leaves, to be started again, when setup has renewed the library; who is connected is served on.
 
 ENVIRONMENT PROTO TCPLOCALIP TCPLOCALPORT TCPLOCALHOST TCPREMOTEIP TCPREMOTEPORT TCPREMOTEHOST
-            TCPREMOTEINFO   are set or unset for program; PROTO is TCP also with IPv6
+            TCPREMOTEINFO   are set or unset for program; with IPv6 PROTO is TCP6, and each is there
+                            as TCP6..., too
             UID GID         with -U
 
 EXIT        0   stopped by TERM, or the library was renewed

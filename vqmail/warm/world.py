@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 IDENT = 113                     # RFC 1413
 IDENT_LIMIT = 257               # bytes of a name that are taken from a stranger
 BLANKS = b" \t\r"
+NAMES = (b"LOCALIP", b"LOCALPORT", b"LOCALHOST", b"REMOTEIP", b"REMOTEPORT", b"REMOTEHOST", b"REMOTEINFO")
 
 
 class Ends:
@@ -35,10 +36,11 @@ def environment(base: "Env", ends: Ends, local_name: "bytes | None", remote_name
                 remote_info: "bytes | None") -> "Env":
     """`base` with the variables of a connection; those that are None are not in it, whatever `base` says.
 
-    PROTO is the beginning of the names of the others, so it is TCP for IPv6 too.
+    With IPv6 PROTO is TCP6, and each is there a second time as TCP6...: as the tcpserver of ucspi-tcp-ipv6 has it, and
+    for programs that begin the names with PROTO.
     """
     env = dict(base)
-    env[b"PROTO"] = b"TCP"
+    env[b"PROTO"] = b"TCP6" if b":" in ends.remote_ip else b"TCP"
     env[b"TCPLOCALIP"] = ends.local_ip
     env[b"TCPLOCALPORT"] = ends.local_port
     env[b"TCPREMOTEIP"] = ends.remote_ip
@@ -49,6 +51,12 @@ def environment(base: "Env", ends: Ends, local_name: "bytes | None", remote_name
             env[name] = value
         else:
             env.pop(name, None)
+    for name in NAMES:
+        value = env.get(b"TCP" + name) if env[b"PROTO"] == b"TCP6" else None
+        if value is not None:
+            env[b"TCP6" + name] = value
+        else:
+            env.pop(b"TCP6" + name, None)
     return env
 
 

@@ -8,8 +8,8 @@ import sys
 protocol, how, host, port, user, password, authority, *envelope = sys.argv[1:]
 context = ssl.create_default_context(cafile=authority)
 if protocol == "pop3":
-    reader = (poplib.POP3_SSL(host, int(port), timeout=30, context=context) if how == "tls"
-              else poplib.POP3(host, int(port), timeout=30))
+    reader = (poplib.POP3_SSL(host, int(port), timeout=60, context=context) if how == "tls"
+              else poplib.POP3(host, int(port), timeout=60))
     if how == "starttls":
         reader.stls(context)
     reader.user(user)
@@ -18,8 +18,8 @@ if protocol == "pop3":
     reader.quit()
 else:
     sender, recipient = envelope
-    with (smtplib.SMTP_SSL(host, int(port), "laptop.test", timeout=30, context=context) if how == "tls"
-          else smtplib.SMTP(host, int(port), "laptop.test", timeout=30)) as writer:
+    with (smtplib.SMTP_SSL(host, int(port), "laptop.test", timeout=60, context=context) if how == "tls"
+          else smtplib.SMTP(host, int(port), "laptop.test", timeout=60)) as writer:
         if how == "starttls":
             writer.starttls(context=context)
         writer.login(user, password)

@@ -19,6 +19,8 @@ from vqmail.store import control
     (b"percenthack", [b"a.test"], False, b"percenthack:\nuser%host@a.test means user@host.\n"),
     (b"smtproutes", None, False, b"smtproutes: I cannot read it.\n"),
     (b"locals", [b"a\x1b[2J\r"], False, b"locals:\nMail for a_[2J_ goes to users of this host.\n"),
+    (b"authmechanisms", [], True, b"authmechanisms: (Default.) Clients are offered to log in with PLAIN and LOGIN.\n"),
+    (b"authmechanisms", [], False, b"authmechanisms: Clients are offered no way to log in.\n"),
     # a file that has no sentence yet
     (b"future", b"x", False, b"future: x (100% new)\n"),
     (b"future", 7, False, b"future: 7 (100% new)\n"),

@@ -62,6 +62,16 @@ def test_what_a_rule_says(data, expected):
     (b':allow,A="b,c:deny"', [(b"", b"+A=b,c:deny\0")]),
     (b'2001:db8:1:2::allow,R=""', [(b"2001:db8:1:2:", b"+R=\0")]),
     (b"::1:deny", [(b"::1", b"D\0")]),
+    (b"2001:0DB8:0:0::0001:deny", [(b"2001:db8::1", b"D\0")]),
+    (b"2001:0DB8:0000:00A0::allow", [(b"2001:db8:0:a0:", b"")]),
+    (b"2001:0DB8:::allow", [(b"2001:db8::", b"")]),
+    (b"::ffff:192.0.2.1:deny", [(b"192.0.2.1", b"D\0")]),
+    (b"joe@2001:DB8::1:deny", [(b"joe@2001:db8::1", b"D\0")]),
+    (b"2001:DB8:1:2::/64:allow", [(b"2001:db8:1:2:", b"")]),
+    (b"2001:db8::/32:deny", [(b"2001:db8:", b"D\0")]),
+    (b"2001:db8::5/62:allow", [(b"2001:db8:0:%d:" % each, b"") for each in range(4)]),
+    (b"::2/127:allow", [(b"::2", b""), (b"::3", b"")]),
+    (b"::1/128:allow", [(b"::1", b"")]),
     (b"# c:allow", []), (b"", []), (b" ", []),
 ])
 def test_a_text_is_compiled(line: bytes, expected: "list[tuple[bytes, bytes]]") -> None:
@@ -72,7 +82,10 @@ def test_a_text_is_compiled(line: bytes, expected: "list[tuple[bytes, bytes]]") 
 
 @pytest.mark.parametrize("line", [
     b"1.2.3.4:allowx", b"1.2.3.4:den", b"1.2.3.4", b"1.2.3.4:", b"1.2.3.4:allow,A", b'1.2.3.4:allow,A="b', b"1.2.3.4:deny,",
-    b'1.2.3.4:allow,A="b"x', b"1.2.3.9-4:allow", b"1.2.3.4-9999:allow", b'1.2.3.4:allow,="b"'])
+    b'1.2.3.4:allow,A="b"x', b"2001:db8:allow",
+    b"[2001:db8::1]:allow", b"2001:db8::g:allow", b"2001:db8:00001::allow", b"1:2:3:4:5:6:7:8:9::allow",
+    b"2001:db8::/0:allow", b"2001:db8::/129:allow", b"2001:db8::/33:allow", b"2001:db8::/:allow", b"2001:db8:/32:allow",
+    b"1.2.3.9-4:allow", b"1.2.3.4-9999:allow", b'1.2.3.4:allow,="b"'])
 def test_a_broken_rule_is_refused_with_its_line(line: bytes) -> None:
     with pytest.raises(ValueError, match="line 2"):
         list(tcprules.records([b"#", line]))

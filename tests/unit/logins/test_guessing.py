@@ -7,7 +7,7 @@ import typing
 import pytest
 
 from vqmail import codes
-from vqmail.logins import guessing
+from vqmail.logins import guessing, guesstable
 from vqmail.store import control
 
 BOB = b"bob@example.test"
@@ -130,13 +130,13 @@ def test_thousand_names_keep_the_size_and_the_lock(world: World) -> None:
     for number in range(1000):
         guessing.wrong(b"user%d@example.test" % number, b"198.51.%d.%d" % (number // 250, number % 250), b"x")
 
-    assert size == os.stat(guessing.PATH).st_size == guessing.SIZE
+    assert size == os.stat(guessing.PATH).st_size == guesstable.SIZE
     assert 900 == guessing.gate(b"ann@example.test", HERE).locked
     assert guessing.Gate(0, 0) == guessing.gate(BOB, THERE)
 
 
 def test_full_bucket_keeps_whoever_is_locked_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guessing, "BUCKETS", 1)
+    monkeypatch.setattr(guesstable, "BUCKETS", 1)
     world.guess(20)
     for number in range(50):
         world.now += 1
@@ -164,6 +164,31 @@ def test_clear(world: World) -> None:
     assert guessing.clear(b"2001:db8:0:1::/64")
     assert guessing.Gate(0, 0) == guessing.gate(BOB, HERE) == guessing.gate(BOB, V6)
     assert not guessing.clear(b"nobody@example.test")
+
+
+@pytest.mark.parametrize("what", [BOB, HERE, None])
+def test_clear_forgets_too_what_counts_where_he_has_logged_in_before(world: World, what: "bytes | None") -> None:
+    guessing.right(BOB, HERE)
+    guessing.right(b"ann@example.test", THERE)
+    world.guess(6)
+    world.guess(6, b"ann@example.test", THERE)
+    assert [(HERE, 6)] == guessing.places(BOB)
+
+    assert guessing.clear(what)
+
+    assert guessing.Gate(0, 0) == guessing.gate(BOB, HERE)
+    assert [] == guessing.places(BOB)
+    assert [(THERE, 6)] * (what is not None) == guessing.places(b"ann@example.test")
+
+
+def test_there_is_nothing_to_clear_after_a_login_or_twice(world: World) -> None:
+    world.guess(2)
+    guessing.right(BOB, HERE)
+    assert not guessing.clear(BOB)
+    assert guessing.clear(HERE)
+
+    assert not guessing.clear(HERE)
+    assert not guessing.clear(None)
 
 
 def test_limits(world: World) -> None:
@@ -230,9 +255,9 @@ def test_clock_that_was_years_ahead_for_a_moment_locks_nobody_out_for_years(worl
 def test_table_of_noise_locks_nobody_out_for_longer_than_the_limit(world: World) -> None:
     guessing.wrong(BOB, HERE, b"x")
     with open(guessing.PATH, "r+b") as file:
-        file.seek(guessing.HEAD)
+        file.seek(guesstable.HEAD)
         for _ in range(4):
-            for number in range(guessing.BUCKETS * guessing.BUCKET):
+            for number in range(guesstable.BUCKETS * guesstable.BUCKET):
                 tag = file.read(8)
                 file.seek(-8, 1)
                 file.write((tag if any(tag) else number.to_bytes(8, "little")) + b"\xff" * 24)

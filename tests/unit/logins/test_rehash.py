@@ -52,7 +52,7 @@ def site(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def wait_for(condition) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -1,6 +1,7 @@
 """The pure parts of the small commands."""
 
 import pytest
+import support
 
 from vqmail.prog import maildir2mbox, mailsubj, qbiff
 
@@ -9,10 +10,10 @@ from vqmail.prog import maildir2mbox, mailsubj, qbiff
     (b"Return-Path: <ann@far.test>\nSubject: x\n", b"ann@far.test"),
     (b"Return-Path: <>\n\n", b""),
     (b'Return-Path: <"a b"@far.test>\n', b'"a b"@far.test'),
-    (b"Subject: x\nReturn-Path: <ann@far.test>\n", b"XXX"),
-    (b"Return-Path: <ann@far.test>", b"XXX"),
-    (b"Return-Path: ann@far.test\n", b"XXX"),
-    (b"", b"XXX")])
+    (b"Subject: x\nReturn-Path: <ann@far.test>\n", support.NO_SENDER),
+    (b"Return-Path: <ann@far.test>", support.NO_SENDER),
+    (b"Return-Path: ann@far.test\n", support.NO_SENDER),
+    (b"", support.NO_SENDER)])
 def test_the_sender_of_a_message_in_a_maildir(start: bytes, expected: bytes) -> None:
     assert maildir2mbox.sender_of(start) == expected
 

@@ -161,7 +161,7 @@ def test_a_session_has_an_end_however_busy_the_client_is() -> None:
             process.stdin.flush()
             time.sleep(0.05)
     except BrokenPipeError:
-        process.wait(30)
+        process.wait(60)
     finally:
         try:
             process.stdin.close()

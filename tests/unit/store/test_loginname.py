@@ -40,7 +40,15 @@ def control(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.
     (b"b\xd6b@domain1.test", b"b\xd6b", b"domain1.test"),
 ])
 def test_name_is_split(name: bytes, user: bytes, domain: bytes) -> None:
-    assert (user, domain) == loginname.split(name, b"")
+    assert (user, domain) == loginname.split(name)
+
+
+def test_name_of_separators_is_not_looked_up_at_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: "list[bytes]" = []
+    monkeypatch.setattr(loginname, "_has_users", lambda domain: asked.append(domain))
+
+    assert loginname.whose(b"!" * 1500, b"") is None
+    assert len(asked) == 2 * 8 + 2                      # users, and old names; and the same of the default domain
 
 
 def test_bare_user_belongs_to_the_domain_of_the_address(control: pathlib.Path) -> None:
@@ -48,8 +56,7 @@ def test_bare_user_belongs_to_the_domain_of_the_address(control: pathlib.Path) -
     (control / "virtualdomains").write_text("other.test:other\n")
 
     assert [b"domain1.test", b"domain2.test", b"domain3.test", b"other.test"] == [
-        loginname.split(b"bob", each)[1] for each in (b"127.0.0.2", b"127.0.0.3", b"::1", b"127.0.0.4")]
-    assert (b"bob", b"domain9.test") == loginname.split(b"bob@domain9.test", b"127.0.0.2")
+        loginname.default_domain(each) for each in (b"127.0.0.2", b"127.0.0.3", b"::1", b"127.0.0.4")]
 
 
 @pytest.mark.parametrize("line", ["127.0.0.2\n", "127.0.0.2 a b\n", "127.0.0.2:domain1.test\n"])

@@ -3,10 +3,10 @@
 import os
 import pathlib
 
+import host_world
 import pytest
 
-from vqmail import codes, vqhome
-from vqmail.formats import assign
+from vqmail import codes
 from vqmail.store import cdb, resolver, users, virtual, virtualcompile
 
 REMOTE, MAILBOX, DELIVERY, NOBODY, UNKNOWN = (
@@ -14,17 +14,12 @@ REMOTE, MAILBOX, DELIVERY, NOBODY, UNKNOWN = (
 FILTER = "| virtmailfilter\n"
 
 
-class World:
-    """host.test is local: joe, and alias for the rest.  a.test and b.test have owners of their own, with virtual users
-    bob and ann; c.test's owner has only .qmail-info."""
+class World(host_world.World):
+    """a.test and b.test have owners of their own, with virtual users bob and ann; c.test's owner has only .qmail-info;
+    the home of gone is not there."""
 
-    def __init__(self, path: pathlib.Path) -> None:
-        self.path = path
-        for name in ("control", "users", "alias", "joe", "a", "b", "c", "virtual/a.test/etc", "virtual/b.test/etc"):
-            (path / name).mkdir(parents=True)
-            (path / name).chmod(0o755)
-        self.write("control/me", "host.test\n")
-        self.write("control/virtualroot", f"{path}/virtual\n")
+    def __init__(self, path: pathlib.Path, patch: pytest.MonkeyPatch) -> None:
+        super().__init__(path, patch, owners="abc", virtual="ab")
         self.write("control/virtualdomains", "a.test:a\nb.test:b\nc.test:c\n.wild.test:a\nno.test:\nroot.test:root\n")
         self.write("alias/.qmail-postmaster", "./Mailbox\n")
         self.write("a/.qmail-default", FILTER)
@@ -34,23 +29,7 @@ class World:
         self.write("c/.qmail-info", FILTER)
         self.write("virtual/a.test/etc/passwd", "bob:x:1001:1001::/home/bob:\n")
         self.write("virtual/b.test/etc/passwd", "ann:x:1002:1002::/home/ann:\n")
-        self.assign(f"""\
-=joe:joe:2001:2001:{path}/joe:::
-+joe-:joe:2001:2001:{path}/joe:-::
-+a-:a:2002:2002:{path}/a:-::
-+b-:b:2003:2003:{path}/b:-::
-+c-:c:2004:2004:{path}/c:-::
-+gone-:gone:2005:2005:{path}/gone:-::
-=gone:gone:2005:2005:{path}/gone:::
-+:alias:2006:2006:{path}/alias:-::
-.""")
-
-    def write(self, name: str, text: str, mode: int = 0o644) -> None:
-        (self.path / name).write_text(text)
-        (self.path / name).chmod(mode)
-
-    def assign(self, text: str) -> None:
-        cdb.make(users.PATH, assign.records(text.encode().split(b"\n")), 0o644)
+        self.assign("a", "b", "c", "gone")
 
     def fate(self, address: bytes) -> resolver.Fate:
         each = resolver.Resolver()
@@ -62,9 +41,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(vqhome, "VQHOME", str(tmp_path).encode())
-    monkeypatch.setattr(users, "PATH", str(tmp_path / "users/cdb").encode())
-    return World(tmp_path)
+    return World(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("address", "kind", "stored", "user", "file"), [

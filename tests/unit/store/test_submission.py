@@ -4,65 +4,42 @@ import os
 import pathlib
 import re
 
+import host_world
 import pytest
 
-from vqmail import codes, vqhome
-from vqmail.formats import assign, objection
-from vqmail.store import cdb, resolver, sendcount, submission, users, virtual, virtualcompile
+from vqmail import codes
+from vqmail.formats import objection
+from vqmail.store import resolver, sendcount, submission, virtual, virtualcompile
 
 BOB = b"bob@a.test"
 
 
-class World:
+class World(host_world.World):
     """a.test with bob and ann, and some dot-qmail files of its owner; other.test is another name of it.
-    closed.test has bob, too, and a catch-all.  joe is a user of the host, host.test."""
+    c.test has bob, too, and a catch-all."""
 
-    def __init__(self, path: pathlib.Path) -> None:
-        self.path = path
-        for name in ("control", "users", "run/smtpd", "alias", "joe", "a", "c", "virtual/a.test/etc", "virtual/c.test/etc"):
-            (path / name).mkdir(parents=True)
-            (path / name).chmod(0o755)
-        self.write("control/me", "host.test\n")
-        self.write("control/virtualroot", f"{path}/virtual\n")
+    def __init__(self, path: pathlib.Path, patch: pytest.MonkeyPatch) -> None:
+        super().__init__(path, patch, owners="ac", virtual="ac")
+        (path / "run/smtpd").mkdir(parents=True)
+        patch.setattr(sendcount, "PATH", bytes(path / "run/smtpd/sent"))
         self.write("control/virtualdomains", "a.test:a\nother.test:a\nc.test:c\n")
         (path / "virtual/other.test").symlink_to("a.test")
-        self.write("a/.qmail-default", "| virtmailfilter\n")
-        self.write("a/.qmail-info", "&bob@a.test\n")
-        self.write("a/.qmail-far", "&info@other.test\n")
-        self.write("a/.qmail-dotted:name", "bob@a.test\n")
-        self.write("a/.qmail-ext", "&bob-x@a.test\n")
-        self.write("a/.qmail-sales", "&bob@a.test\n&ann@a.test\n")
-        self.write("a/.qmail-away", "&bob@else.test\n")
-        self.write("a/.qmail-program", "|true\n")
-        self.write("a/.qmail-nobody", "#\n")
-        self.write("a/.qmail-loop", "&loop@a.test\n")
-        self.write("a/.qmail-any-default", "&bob@a.test\n")
-        self.write("a/.qmail-bob-taken", "&ann@a.test\n")
-        self.write("a/.qmail-broken", "\n&bob@a.test\n")
+        for name, text in {
+                "default": "| virtmailfilter\n", "info": "&bob@a.test\n", "far": "&info@other.test\n",
+                "dotted:name": "bob@a.test\n", "ext": "&bob-x@a.test\n", "sales": "&bob@a.test\n&ann@a.test\n",
+                "away": "&bob@else.test\n", "program": "|true\n", "nobody": "#\n", "loop": "&loop@a.test\n",
+                "any-default": "&bob@a.test\n", "bob-taken": "&ann@a.test\n", "broken": "\n&bob@a.test\n"}.items():
+            self.write(f"a/.qmail-{name}", text)
         self.write("c/.qmail-default", "| virtmailfilter\n")
         for name in ("a", "c"):
             self.write(f"virtual/{name}.test/etc/passwd",
                        "bob:x:1001:1001::/home/bob:\nann:x:1002:1002::/home/ann:\n")
         self.write("virtual/c.test/etc/options", "@:catchall=bob:extensions=+\n")
-        cdb.make(users.PATH, assign.records(f"""\
-=joe:joe:2001:2001:{path}/joe:::
-+joe-:joe:2001:2001:{path}/joe:-::
-+a-:a:2002:2002:{path}/a:-::
-+c-:c:2004:2004:{path}/c:-::
-+:alias:2006:2006:{path}/alias:-::
-.""".encode().split(b"\n")), 0o644)
-
-    def write(self, name: str, text: str, mode: int = 0o644) -> None:
-        (self.path / name).write_text(text)
-        (self.path / name).chmod(mode)
 
 
 @pytest.fixture
 def world(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(vqhome, "VQHOME", str(tmp_path).encode())
-    monkeypatch.setattr(users, "PATH", str(tmp_path / "users/cdb").encode())
-    monkeypatch.setattr(sendcount, "PATH", str(tmp_path / "run/smtpd/sent").encode())
-    return World(tmp_path)
+    return World(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("login", "sender", "may"), [

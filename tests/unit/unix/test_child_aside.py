@@ -8,7 +8,7 @@ from vqmail.unix import child
 
 
 def wait_for(path: pathlib.Path) -> str:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 100
     while not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -5,6 +5,8 @@ import pathlib
 import signal
 import time
 
+import pytest
+
 from vqmail.unix import child
 
 ENV = {b"PATH": b"/usr/bin:/bin"}
@@ -31,18 +33,32 @@ def test_no_descriptor_is_inherited_even_if_it_could_be(tmp_path: pathlib.Path) 
 
 
 def test_after_its_time_it_ends_and_so_do_its_children(tmp_path: pathlib.Path) -> None:
-    assert run(f"sleep 300 & echo $! >{tmp_path}/pid; wait", seconds=1) == -signal.SIGALRM
+    assert run(f"sleep 300 & echo $! >{tmp_path}/pid; wait", seconds=2) == -signal.SIGALRM
     grandchild = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while _runs(grandchild) and time.monotonic() < deadline:
         time.sleep(0.01)
 
     assert not _runs(grandchild)
 
 
+@pytest.mark.parametrize(("alarm", "patience", "end"), [(1, 60, signal.SIGALRM), (60, 1, signal.SIGKILL)])
+def test_whoever_is_waited_for_so_long_ends_with_its_children_whichever_clock_says_so(
+        tmp_path: pathlib.Path, alarm: int, patience: int, end: int) -> None:
+    script = f"sleep 300 & echo $! >{tmp_path}/pid; wait"
+    pid = child.start([b"/bin/sh", b"-c", script.encode()], ENV, {0: 0, 1: 1, 2: 2}, seconds=alarm)
+
+    assert child.wait_within(pid, patience) == -end
+    grandchild = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 100
+    while _runs(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _runs(grandchild)
+
+
 def _runs(pid: int) -> bool:
     try:
         state = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state.rpartition(")")[2].split()[0] != "Z"

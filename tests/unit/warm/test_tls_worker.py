@@ -33,12 +33,12 @@ class Running:
     def call(self) -> "tuple[socket.socket, socket.socket]":
         """(the program's call, the client's end)."""
         call = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        call.settimeout(10)
+        call.settimeout(60)
         call.connect(os.fspath(self.path))
         ours, theirs = socket.socketpair()
         socket.send_fds(call, [b"+"], [theirs.fileno()])
         theirs.close()
-        ours.settimeout(10)
+        ours.settimeout(60)
         return call, ours
 
     def agree(self, ours: socket.socket) -> Client:
@@ -52,7 +52,7 @@ class Running:
 
     def stop(self) -> None:
         os.close(self._gate)
-        self._thread.join(20)
+        self._thread.join(60)
 
         assert not self._thread.is_alive()
 
@@ -92,7 +92,7 @@ def test_a_client_that_does_not_agree_in_time_is_let_go(start, monkeypatch: pyte
 def test_who_sends_no_connection_is_let_go(start) -> None:
     running = start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as call:
-        call.settimeout(10)
+        call.settimeout(60)
         call.connect(os.fspath(running.path))
         call.send(b"nonsense")
 
@@ -110,7 +110,7 @@ def test_a_caller_that_goes_takes_its_client_along(start) -> None:
 def test_a_stranger_is_not_served(start) -> None:
     running = start(callers=frozenset((os.getuid() + 1,)))
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as call:
-        call.settimeout(10)
+        call.settimeout(60)
         call.connect(os.fspath(running.path))
 
         assert call.recv(100) == b""
@@ -132,7 +132,7 @@ def test_over_the_limit_callers_wait_until_another_is_done(start) -> None:
     with pytest.raises(TimeoutError):
         third[0].recv(100)
     first[1].close()
-    third[0].settimeout(10)
+    third[0].settimeout(60)
     while not client.handshake():
         third[1].sendall(client.output())
         client.receive(third[1].recv(65536))
@@ -191,7 +191,7 @@ def test_a_client_that_does_not_wait_for_our_goodbye_is_no_fault(
     call, unused = running.call()
     close(call, unused)
     call = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    call.settimeout(10)
+    call.settimeout(60)
     call.connect(os.fspath(running.path))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname(), timeout=10)
@@ -201,7 +201,7 @@ def test_a_client_that_does_not_wait_for_our_goodbye_is_no_fault(
     client = running.agree(ours)
     descriptors = socket.recv_fds(call, 4096, 1)[1]
     plain = socket.socket(fileno=descriptors[0])
-    plain.settimeout(10)
+    plain.settimeout(60)
     client.receive(ours.recv(65536))            # tickets; closing before that would be a reset at once
     ours.sendall(client.goodbye())
     ours.close()
