@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -58,6 +59,16 @@ def test_modules_are_loaded_as_by_import(library: pathlib.Path) -> None:
 
     assert done.stdout == (f"vqmail.vqhome {library}/vqmail/vqhome.py {os.fsencode(library.parent)!r} "
                            f"['{library}/vqmail/unix'] True\n")
+
+
+def test_a_copy_of_an_installation_runs_its_own_library(library: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(library.parent, copy, ignore=shutil.ignore_patterns("trigger"))
+    first = begin(library, "vq-queue").replace(str(library.parent), str(copy))
+    done = subprocess.run([install.interpreter(), "-IS", "-c", first + "; from vqmail.unix import fd; from vqmail import vqhome; "
+                           "print(vqhome.VQHOME, fd.__file__)"], capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{os.fsencode(copy)!r} {copy}/lib/vqmail/unix/fd.py\n"
 
 
 def test_what_is_not_in_it_is_imported_as_ever(library: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 Runs before anything of ours is loaded, in the namespace of the script in bin/, which has `modules` from one file that
 starts.py wrote.  A module whose source is no longer what it was made of ends it: from there on all is imported as ever.
+Where the library is the script has said; the file does not know it: a copy of an installation is one of its own.
 """
 
 import posix
@@ -11,9 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-    modules: "list[tuple[str, str, list[str], tuple[int, int], CodeType]]"
+    modules: "list[tuple[str, str, bool, tuple[int, int], CodeType]]"
 
-for name, origin, folder, made_of, code in modules:     # noqa: F821  the script has it
+library = sys.path[0] + "/"
+for name, path, is_package, made_of, code in modules:   # noqa: F821  the script has it
+    origin = library + path
     try:
         source = posix.stat(origin)
     except OSError:
@@ -22,8 +25,8 @@ for name, origin, folder, made_of, code in modules:     # noqa: F821  the script
         break
     module = sys.modules[name] = type(sys)(name)
     module.__file__ = origin
-    if folder:
-        module.__path__ = folder
+    if is_package:
+        module.__path__ = [origin.rpartition("/")[0]]
     parent, _, leaf = name.rpartition(".")
     if parent:
         setattr(sys.modules[parent], leaf, module)

@@ -78,5 +78,6 @@ def _row(library: pathlib.Path, module: str) -> "tuple[object, ...]":
     source = _source(library, module)
     status = source.stat()
     compiled = pathlib.Path(importlib.util.cache_from_source(str(source))).read_bytes()
-    folder = [str(source.parent)] if source.name == "__init__.py" else []
-    return module, str(source), folder, (int(status.st_mtime), status.st_size), marshal.loads(compiled[HEADER:])
+    made_of = (int(status.st_mtime), status.st_size)
+    is_package = source.name == "__init__.py"
+    return module, str(source.relative_to(library)), is_package, made_of, marshal.loads(compiled[HEADER:])
