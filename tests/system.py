@@ -317,7 +317,10 @@ class System:
         """Stop services, all of them if none is named, and what they started."""
         for name in names or tuple(self.processes):
             process = self.processes.pop(name)
-            process.terminate()
+            if self.prefix:                     # strace ends when all whom it follows have ended
+                os.killpg(process.pid, signal.SIGTERM)
+            else:
+                process.terminate()
             try:
                 process.wait(60)
             except subprocess.TimeoutExpired:

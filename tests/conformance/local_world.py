@@ -11,6 +11,9 @@ import pytest
 import support
 
 MESSAGE = b"Subject: hi\nX: y\n\nFrom here on\n>From there\nbody \xe9 without an end"
+DTLINE = b"Delivered-To: joe@m.host.example\n"
+RPLINE = b"Return-Path: <sender@far.example>\n"
+DELIVERED = RPLINE + DTLINE + MESSAGE
 
 # who reads qmail's own text of a queued message: a queue that keeps what it is given
 QUEUE = """\

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import warnings
 
-from system import System
+from system import System, worker
 
 from vqmail.setup import install
 
@@ -16,9 +16,10 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import crypt
 
-NAME, PASSWORD = "vqlogintest", "shadow secret"
-EXPIRED, LOCKED = "vqloginexpired", "vqloginlocked"
-SERVICE = "vqlogintest"
+# the machine has one table of users: each process of pytest-xdist's has names of its own there
+NAME, PASSWORD = f"vqlogintest{worker()}", "shadow secret"
+EXPIRED, LOCKED = f"vqloginexpired{worker()}", f"vqloginlocked{worker()}"
+SERVICE = f"vqlogintest{worker()}"
 PAM_D = pathlib.Path("/etc/pam.d")
 
 # asks the auth service as vq-smtpd does: rows of [kind, env, fields], as whichever uid it has

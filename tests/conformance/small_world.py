@@ -3,11 +3,8 @@
 import subprocess
 import typing
 
-from local_world import MESSAGE, User
+from local_world import DELIVERED, DTLINE, MESSAGE, RPLINE, User  # noqa: F401
 
-DTLINE = b"Delivered-To: joe@m.host.example\n"
-RPLINE = b"Return-Path: <sender@far.example>\n"
-DELIVERED = RPLINE + DTLINE + MESSAGE
 SENDER = b"sender@far.example"
 
 LINES = {"UFLINE": "From s@a Sat Nov 21 05:18:57 2026\n", "RPLINE": "Return-Path: <s@a>\n",

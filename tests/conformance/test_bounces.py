@@ -230,10 +230,15 @@ def test_a_bounce_that_cannot_be_queued_waits_and_nobody_gets_the_message_twice(
 
 def _restart_at_age(site: module.System, age: int, off: int = 0) -> None:
     """Stop vq-send, and start it, `off` seconds later by its clock, when the one message has that age and is due."""
+    def files(part: str) -> "list[pathlib.Path]":
+        return [each for each in (site.home / "queue" / part).rglob("*") if each.is_file()]
+
+    # of a notice that is there vq-send may not know yet that it was delivered
+    module.wait_until(lambda: [len(files(part)) for part in ("todo", "info", "local")] == [0, 1, 1], "one message alone")
     site.stop("send")
     then = time.time() - age
     for part in ("info", "local"):
-        file, = (each for each in (site.home / "queue" / part).rglob("*") if each.is_file())
+        file, = files(part)
         os.utime(file, (then, then))
     mutex = site.home / "queue/lock/sendmutex"
     assert time.time() - mutex.stat().st_mtime < 300

@@ -99,6 +99,26 @@ def test_a_ticket_for_one_name_says_nothing_about_the_next(world: World, version
     plain.close()
 
 
+def test_a_user_who_is_spelled_in_many_ways_is_guessed_at_as_one(world: World) -> None:
+    system = world.system
+    system.control("clearauth", "1\n")
+    system.control("loginlimits", "failures 100\ndelay 0\n")
+    assert system.run("vq-domain", "alias", "alias.test", A).returncode == 0
+    spelled = [f"bob@{A}", f"BOB@{A}", f"bob%{A}", "bob@alias.test", "Bob!ALIAS.test", f"bob:{A}"]
+    port = system.start_smtp()
+    try:
+        for number, name in enumerate(spelled):
+            with smtplib.SMTP("127.0.0.1", port, "laptop.test", 60) as each:
+                each.ehlo()
+                assert each.docmd("AUTH PLAIN " + coded(b"\0%s\0guess %d" % (name.encode(), number)))[0] == 535
+        assert system.run("vq-logins", f"bob@{A}").stdout.startswith(b"bob@a.test: 6 wrong\n")
+    finally:
+        system.stop("smtp")
+        system.control("loginlimits", "failures 0\n")
+        (system.home / "control/clearauth").unlink()
+        assert system.run("vq-domain", "unalias", "alias.test").returncode == 0
+
+
 @BOTH
 def test_a_name_writes_no_line_of_its_own_into_the_log(world: World, warm: bool) -> None:
     system = world.system

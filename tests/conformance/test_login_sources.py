@@ -124,7 +124,7 @@ test "$password" = open
 @pytest.mark.parametrize(("service", "text"), [
     (SERVICE, "auth required pam_no_such_module.so\n"),
     ("vqlogin-no-such-service", None),
-])
+], ids=["no such module", "no such service"])
 def test_trouble_in_pam_is_no_refusal(world: System, service: str, text: "str | None") -> None:
     if text:
         login_world.pam_service(text)

@@ -51,7 +51,7 @@ class Spawner:
 
     def couriers(self) -> "list[int]":
         """The processes that do its work."""
-        return [int(each) for each in open(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read().split()]
+        return system.children(self.process.pid)
 
     def close(self) -> None:
         self.process.stdin.close()
@@ -171,7 +171,7 @@ def test_a_courier_holds_neither_end_of_the_channel_to_vq_send(home: support.Hom
     spawner.process.kill()
     said = spawner.process.stdout.read()
     hosts["silent.test"].may.set()
-    system.wait_until(lambda: not os.path.exists(f"/proc/{courier}"), "the end of the courier")
+    system.wait_until(lambda: not system.runs(courier), "the end of the courier")
     for each in (spawner.process.stdin, spawner.process.stdout, spawner.process.stderr):
         each.close()
     spawner.process.wait(60)

@@ -10,6 +10,7 @@ import smtplib
 import socket
 import ssl
 import subprocess
+import threading
 import typing
 
 import pytest
@@ -198,6 +199,32 @@ def test_so_much_in_an_hour_and_no_more(site: module.System, port: int) -> None:
     assert "too many: 3 messages for bob@a.test" in site.log()
 
 
+def test_however_he_is_spelled_over_many_connections_it_is_one_count(site: module.System, port: int) -> None:
+    site.control("submissionlimits", "5 0\n")
+    assert site.run("vq-domain", "alias", "alias.test", A).returncode == 0
+    spelled = ["bob@a.test", "BOB@A.test", "bob%a.test", "bob!alias.test", "bob:a.test", "bob@alias.test"] * 2
+    codes = []
+
+    def send(user: str) -> None:
+        with Client(site, port, user) as client:
+            try:
+                client.sendmail("bob@a.test", ["alice"], MESSAGE)
+                codes.append(250)
+            except smtplib.SMTPResponseException as error:
+                codes.append(error.smtp_code)
+
+    try:
+        clients = [threading.Thread(target=send, args=(each,)) for each in spelled]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join()
+    finally:
+        assert site.run("vq-domain", "unalias", "alias.test").returncode == 0
+
+    assert sorted(codes) == [250] * 5 + [452] * 7
+
+
 def test_who_is_suspended_sends_nothing_not_even_in_a_session_that_is_open(site: module.System, port: int) -> None:
     with Client(site, port) as client:
         assert client.said("MAIL FROM:<bob@a.test>")[:3] == "250"
@@ -210,6 +237,20 @@ def test_who_is_suspended_sends_nothing_not_even_in_a_session_that_is_open(site:
             "550 5.7.1 sorry, bob@a.test may not send for now; ask your postmaster (#5.7.1)"] * 2
     with Client(site, port, "ann@a.test", "hidden") as client:
         assert client.said("MAIL FROM:<ann@a.test>")[:3] == "250"
+
+
+def test_who_is_deleted_sends_nothing_in_a_session_that_is_open(site: module.System, port: int) -> None:
+    with Client(site, port, "ann@a.test", "hidden") as used, Client(site, port, "ann@a.test", "hidden") as unused:
+        assert used.said("MAIL FROM:<ann@a.test>")[:3] == "250"
+        assert used.said("RSET")[:3] == "250"
+        assert site.run("vq-user", "delete", "ann@a.test").returncode == 0
+        try:
+            said = [each.said("MAIL FROM:<ann@a.test>")[:9] for each in (used, unused)]
+        finally:
+            assert site.run("vq-user", "restore", "ann@a.test").returncode == 0
+        again = used.said("MAIL FROM:<ann@a.test>")[:3]
+
+    assert (said, again) == (["550 5.7.1"] * 2, "250")
 
 
 @pytest.mark.parametrize(("name", "sender", "said"), [

@@ -10,7 +10,7 @@ import typing
 import pytest
 import support
 from crash import recording, replay
-from system import System, wait_until
+from system import System, children, wait_until
 
 from vqmail.setup import install
 
@@ -260,10 +260,6 @@ def check_answered(disk: replay.Disk) -> "str | None":
         return "half an envelope"
     answered = {each[2:].encode() for each in disk.said if re.fullmatch(r"0 \d+", each)}
     return "acknowledged and lost" if answered - set(found) else None
-
-
-def children(pid: int) -> "list[int]":
-    return [int(each) for each in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def begin(system: System) -> "subprocess.Popen[bytes]":

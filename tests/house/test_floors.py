@@ -43,7 +43,7 @@ CALLED_ONLY_IN = {
     "chroot": {"unix/chain.py"},
     "fsync": {"unix/durable.py"}, "rename": {"unix/durable.py"}, "execve": {"unix/chain.py"},
     # who may give up root, and nobody else
-    "drop_to": {"prog/checkpassword.py", "prog/start.py", "prog/virtmailfilter.py", "warm/pool.py",
+    "drop_to": {"unix/chain.py", "prog/start.py", "prog/virtmailfilter.py", "warm/pool.py",
                 "warm/queue_service.py", "warm/tcpserver.py", "warm/tls_service.py"},
     # a missing file and trouble with a file are not the same (DESIGN D13)
     "exists": set(), "isfile": set(), "isdir": set(), "getpwnam": set(), "getpwuid": set(), "system": set(),

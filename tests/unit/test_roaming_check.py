@@ -84,3 +84,17 @@ def test_lines_of_virtuald(home: pathlib.Path) -> None:
         f"{conf}: line 1 has 1 words; write the address and the directory or domain",
         f"{conf}: line 3 has 3 words; write the address and the directory or domain",
         f"{conf}: there is no directory {home}/virtual/domain3.test; make the domain or remove the line"]
+
+
+def test_old_names_to_log_in_with(home: pathlib.Path) -> None:
+    for each in ("users", "virtual/domain1.test/etc"):
+        (home / each).mkdir()
+    names, of_domain = home / "users/logins", home / "virtual/domain1.test/etc/logins"
+    file(names, "# old\ndom1bob:bob@domain1.test\n")
+    file(of_domain, "oldbob:bob\n")
+    assert roaming.complaints(home) == []
+
+    file(names, "dom1bob:bob@domain1.test\noops\n")
+    file(of_domain, "oldbob:\n")
+    assert roaming.complaints(home) == [f"{names}: line 2: write OLDNAME:USER@DOMAIN",
+                                        f"{of_domain}: line 1: behind the colon must be a user of this domain"]

@@ -112,19 +112,23 @@ class Exchange:
     def _send(self, packet: bytes) -> int:
         if self._sock is None:
             self._sock = self._connect()
+            if self._sock is None:
+                self._sock = _dead()
+                return self._sock.fileno()
         try:
             if len(packet) <= LIMIT:
                 sockets.send(self._sock, packet)
         except OSError as error:
             self._sock.close()
-            log.line(b"auth", "cannot ask the auth service: %s; %s" % (error, RUNNING))
+            log.line(b"auth", "cannot ask the auth service: %s; %s" % (log.reason(error), RUNNING))
             self._sock = _dead()
         if len(packet) > LIMIT:                 # nobody's password
             self._sock.close()
             self._sock = _refusal()
         return self._sock.fileno()
 
-    def _connect(self) -> "socket":
+    def _connect(self) -> "socket | None":
+        """The service, or a child; None if there is neither, as the log says."""
         try:
             if roles.single_user():
                 return self._child()
@@ -132,8 +136,8 @@ class Exchange:
         except OSError as error:
             if isinstance(error, BlockingIOError) and not self._patience:
                 raise
-            log.line(b"auth", "cannot reach the auth service: %s; %s" % (error, RUNNING))
-            return _dead()
+            log.line(b"auth", "cannot reach the auth service: %s; %s" % (log.reason(error), RUNNING))
+            return None
 
     def _child(self) -> "socket":
         ours, theirs = sockets.pair()

@@ -207,6 +207,6 @@ def shown(place: bytes) -> bytes:
 
 
 def _cannot(error: OSError) -> Gate:
-    log.line(b"guessing", "cannot count wrong passwords: %s: %s; run make check-setup" % (
-        PATH.decode("utf-8", "replace"), error.strerror or error))
+    log.line(b"guessing", "cannot count wrong passwords: %s; if there is room on the disk, run make check-setup" % (
+        log.reason(error, PATH)))
     return OPEN

@@ -68,7 +68,7 @@ class Table:
             if not head.startswith(MAGIC) or calls.fstat(self._number).st_size != SIZE:
                 head = MAGIC + calls.urandom(KEY)
                 calls.ftruncate(self._number, 0)
-                calls.ftruncate(self._number, SIZE)
+                calls.posix_fallocate(self._number, 0, SIZE)    # on a disk that fills up nobody is to guess uncounted
                 calls.pwrite(self._number, head, 0)
         except BaseException:
             calls.close(self._number)

@@ -32,4 +32,4 @@ def _quietly(domain: bytes, user: bytes, secret: bytes, stored: bytes) -> None:
 
 def _complain(domain: bytes, user: bytes, error: Exception) -> None:
     log.line(b"vqmail", b"cannot hash the password of <%s@%s> anew: %s" % (
-        user, domain, str(error).encode("utf-8", "replace")))
+        user, domain, log.reason(error).encode("utf-8", "replace")))

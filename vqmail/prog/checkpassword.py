@@ -87,7 +87,7 @@ ONLY_ASKED = [b"/bin/true"]
 
 
 def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
-    """Check, drop, and go on as subprogram."""
+    """Check, and go on as subprogram, for the user."""
     name_only = argv[1:2] == [NAME_ONLY]
     following = argv[2:] if name_only else argv[1:]
     limits.no_core()                            # there will be a password in it
@@ -104,25 +104,18 @@ def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
             return codes.PASSWORD_NOBODY
         return chain.Next(following, _named(found, env) | {b"AUTHORIZED": b"2"})
     verdict = admission.check(name, secret, challenge, client)
-    said = admission.line(client, verdict, name)
-    if verdict.account is None:
-        _log(argv, said)
+    # cold, the parent is vq-popup, which tcpserver's log knows, and this process goes on as the session
+    log.line(log.name_of(argv), b"pid %d parent %d %s" % (
+        calls.getpid(), calls.getppid(), admission.line(client, verdict, name)))
+    found = verdict.account
+    if found is None:
         return verdict.code
     if name_only:
-        env = _named(verdict.account, env)
-    elif client.service == account.SMTP and following == ONLY_ASKED:
-        _log(argv, said)
+        return chain.Next(following, _named(found, env))
+    if client.service == account.SMTP and following == ONLY_ASKED:
         return codes.OK                         # as it would end, for who has no uid or no home too
-    else:
-        _become(verdict.account)
-        env = _entered(verdict.account, env)
-    _log(argv, said)
-    return chain.Next(following, env)
-
-
-def _log(argv: "list[bytes]", text: bytes) -> None:
-    # the parent is vq-popup, which tcpserver's log knows; this process goes on as the session
-    log.line(log.name_of(argv), b"pid %d parent %d %s" % (calls.getpid(), calls.getppid(), text))
+    priv.check(found.uid, found.gid, found.home)        # now, while the client can still be told
+    return chain.Next(following, _entered(found, env), user=(found.uid, found.gid), home=found.home)
 
 
 def _entered(found: account.Account, env: "Env") -> "Env":
@@ -132,15 +125,6 @@ def _entered(found: account.Account, env: "Env") -> "Env":
 def _named(found: account.Account, env: "Env") -> "Env":
     return _entered(found, env) | {b"userdb_uid": b"%d" % found.uid, b"userdb_gid": b"%d" % found.gid,
                                    b"EXTRA": b"userdb_uid userdb_gid"}
-
-
-def _become(found: account.Account) -> None:
-    # ---- root above, the user below ----
-    priv.drop_to(found.uid, found.gid)
-    try:
-        calls.chdir(found.home)
-    except OSError as error:
-        raise codes.TryLater("cannot enter %s: %s" % (found.home.decode("utf-8", "replace"), error.strerror)) from None
 
 
 def _read() -> bytes:

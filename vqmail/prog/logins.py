@@ -28,9 +28,11 @@ EXIT        0   done
 RUNS AS     root
 """
 
+import errno
+
 from vqmail import codes
 from vqmail.logins import guessing
-from vqmail.unix import fd
+from vqmail.unix import fd, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +52,9 @@ def main(argv: "list[bytes]", _env: "Env") -> int:
             return codes.OK if guessing.clear(None if words[1] == ALL else words[1].lower()) else NOTHING
         fd.write_all(1, _name(words[0].lower()) if words and guessing.network(words[0]) is None else _addresses(words))
     except OSError as error:
-        raise codes.TryLater("cannot use the counts of wrong passwords: %s; are you root?" % error) from None
+        remedy = "; are you root?" if error.errno in (errno.EACCES, errno.EPERM) else ""
+        raise codes.TryLater("cannot use the counts of wrong passwords: %s%s" % (
+            log.reason(error, guessing.PATH), remedy)) from None
     return codes.OK
 
 

@@ -22,15 +22,15 @@ may say `tpop3d` (the MD5 of that) or `dovecot` (what dovecot-uidlist says, whic
 
 With control/logindelay a user who comes again too soon is told so, and nothing else.
 
-ENVIRONMENT USER TCPREMOTEIP    for the log
+ENVIRONMENT USER TCPREMOTEIP VQ_PID     for the log: who it is, and the connection's number where that is not ours
 
 CONTROL FILES
             logindelay popexpire uidlstyle
 
-EXIT        0   the session is over, however it ended; or there is no maildir, and the client was told
+EXIT        0   the session is over, however it ended; or there was none, for there is no maildir or a control
+                file cannot be read, and the client was told
             1   started as root: the client was told nothing, vq-popup does that
             100 wrong usage: the same
-            111 a control file cannot be read: the same
 
 RUNS AS     the user
 
@@ -69,14 +69,18 @@ def main(argv: "list[bytes]", env: "Env") -> int:
     if calls.getuid() == 0:
         log.line(name, "not as root: vq-checkpassword starts this program as the user")
         return ROOT
-    who = b"pid %d from %s user %s" % (
-        calls.getpid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")), env.get(b"USER", b"?"))
-    delay = control.number(b"logindelay")
-    keeps = pop3.keeps(control.line(b"popexpire"), delay)
+    who = b"pid %s from %s user %s" % (
+        env.get(b"VQ_PID") or b"%d" % calls.getpid(), header.safe(env.get(b"TCPREMOTEIP", b"unknown")),
+        env.get(b"USER", b"?"))
     client = send.Sender(1)
     try:
+        delay = control.number(b"logindelay")
+        keeps = pop3.keeps(control.line(b"popexpire"), delay)
         box = _open(argv[1])
         early = delay > 0 and popfile.too_soon(argv[1].rstrip(b"/") + b"/", delay, time.time())
+    except codes.Failure as failure:
+        log.line(name, b"%s %s" % (who, str(failure).encode("utf-8", "replace")))
+        _try_to_say(client, pop3.TRY_LATER)
     except OSError as error:
         log.line(name, b"%s cannot list %s: %s" % (who, argv[1], _reason(error)))
         _try_to_say(client, pop3.NO_MAILDIR)

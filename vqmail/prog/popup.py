@@ -9,9 +9,11 @@ WRITES      1   the client
 
 Greets, takes USER and PASS, APOP, or AUTH, then starts subprogram, a checkpassword program, with the
 password on its descriptor 3, and waits.  subprogram does not come back: if the password is right it
-becomes the POP3 server, on the same connection.  A wrong password is answered a second after it came,
-whoever was asked for and however his is stored; the next one in the same connection two seconds, the
-third three, and that is the last.
+becomes the POP3 server, on the same connection.  Below vq-tcpserver, where vq-checkpassword is loaded
+already, it is called, and the session goes on in a process of the user's.
+
+A wrong password is answered a second after it came, whoever was asked for and however his is stored; the
+next one in the same connection two seconds, the third three, and that is the last.
 
 With STLS the TLS service takes the client's connection, and we, and subprogram, go on in plain text
 with the service.  What the client said before does not count any more; what it sent behind STLS
@@ -27,6 +29,7 @@ ENVIRONMENT PROTO TCPLOCALIP TCPLOCALPORT TCPREMOTEIP TCPREMOTEPORT, as tcpserve
             as under inetd or systemd, the connection itself is asked, and they are set for subprogram
             SSL_PROTOCOL    the connection is secured already; after STLS it and the other SSL_* are set
             DISABLETLS      no STLS
+            VQ_PID          is set for the session where our process does not become it: our number
 
 CONTROL FILES
             apop authmechanisms clearauth logindelay popexpire
@@ -49,7 +52,7 @@ from vqmail.formats import checkpassword, header
 from vqmail.logins import offer
 from vqmail.proto import pop3, pop3login
 from vqmail.store import control, secure
-from vqmail.unix import calls, child, fd, inetd, limits, line, log, send, timed
+from vqmail.unix import calls, chain, child, fd, inetd, limits, line, log, send, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ REFUSED = (codes.PASSWORD_WRONG, 3)             # 3 is vchkpw's; every other cod
 SERVICE = b"pop3"
 
 
-def main(argv: "list[bytes]", env: "Env") -> int:
+def main(argv: "list[bytes]", env: "Env") -> "int | chain.Next":
     """Talk to the client until it has said who it is; have that checked."""
     if len(argv) < 3:
         raise codes.GiveUp("usage: vq-popup hostname subprogram [arg ...]")
@@ -94,8 +97,11 @@ class Door:
         self._deadline = time.monotonic() + SECONDS
         self._client = send.Sender(1)
 
-    def serve(self) -> int:
-        """Greet, listen, check; the exit code.  line.Unfinished, line.TooLong, OSError, codes.Failure."""
+    def serve(self) -> "int | chain.Next":
+        """Greet, listen, check; the exit code, or the session that follows.
+
+        line.Unfinished, line.TooLong, OSError, codes.Failure.
+        """
         challenge = self._challenge()
         session = self._session()
         self._say(pop3.greeting(challenge if control.number(b"apop") else self._argv[1]))
@@ -112,9 +118,10 @@ class Door:
                     session = self._session()                           # RFC 2595 4: what was said before is forgotten
             else:
                 begun = time.monotonic()
-                text, why = _check(event, challenge, self._argv[2:], self._env)
-                if not text:
-                    return codes.OK
+                outcome = _check(event, challenge, self._argv[2:], self._env)
+                if outcome == codes.OK or isinstance(outcome, chain.Next):
+                    return outcome
+                text, why = _complaint(outcome)
                 failed += 1
                 self._log(b"%s for <%s>" % (why, event.user))
                 time.sleep(max(begun + NO_SOONER * failed - time.monotonic(), 0))
@@ -182,32 +189,47 @@ class Door:
             calls.getpid(), header.safe(self._env.get(b"TCPREMOTEIP", b"unknown")), text))
 
 
-def _check(login: pop3login.Login, challenge: bytes, argv: "list[bytes]", env: "Env") -> "tuple[bytes, bytes]":
-    """Have the password checked, and wait for what becomes of the session.
-
-    (b"", b"") if that was a session, else what to tell the client, and the log.
-    """
+def _check(login: pop3login.Login, challenge: bytes, argv: "list[bytes]", env: "Env") -> "int | chain.Next":
+    """Have the password checked: the checker's exit code, which is that of the session if there was one; or, where the
+    checker is loaded in this process, the session that follows."""
     try:
         secret = checkpassword.encode(
             login.user, login.secret, challenge if login.challenge is None else login.challenge)
     except ValueError:                          # a NUL, or more than there may be: nobody's password
-        return pop3.FAILED, b"login failed"
+        return codes.PASSWORD_WRONG
     finally:
         checkpassword.wipe(login.secret)
+    loaded = chain.resident(argv[0], env.get(b"PATH", b""))
     try:
+        if loaded is not None:
+            return _call(loaded, argv, env, secret)
         pid = _start(argv, env, secret)
     except OSError as error:
         raise codes.TryLater("cannot start %s: %s" % (argv[0].decode("utf-8", "replace"), error.strerror)) from None
     finally:
         checkpassword.wipe(secret)
-    code = child.wait(pid)
-    if code == codes.OK:
-        return b"", b""
+    return child.wait(pid)
+
+
+def _complaint(code: int) -> "tuple[bytes, bytes]":
+    """What to tell the client, and the log, when the checker ended with `code`."""
     if code in REFUSED:
         return pop3.FAILED, b"login failed"
     if code < 0:
         return pop3.CRASHED, b"checker was killed by signal %d" % -code
     return pop3.TRY_LATER, b"checker ended with %d" % code
+
+
+def _call(loaded: "chain.Main", argv: "list[bytes]", env: "Env", secret: bytearray) -> "int | chain.Next":
+    """Let the checker run here, with `secret` on its descriptor 3."""
+    there, here = calls.pipe2(calls.O_CLOEXEC)
+    fd.write_all(here, secret)                  # 512 bytes at most: a pipe takes them at once
+    calls.close(here)
+    fd.move(there, 3)
+    outcome = chain.run(loaded, argv, env)      # which closes it
+    if isinstance(outcome, chain.Next):
+        outcome.env[b"VQ_PID"] = b"%d" % calls.getpid()                 # wherever that runs, the log knows this number
+    return outcome
 
 
 def _start(argv: "list[bytes]", env: "Env", secret: bytearray) -> int:

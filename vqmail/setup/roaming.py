@@ -1,15 +1,18 @@
-"""What is wrong with the rules of tcpserver, with POP before SMTP, and with the files of vq-virtuald."""
+"""What is wrong with the rules of tcpserver, POP before SMTP, files of vq-virtuald, and old names to log in with."""
 
 import pathlib
 import stat
 
-from vqmail.formats import controlfile, tcprules, virtualhosts
+from vqmail.formats import controlfile, logins, tcprules, virtualhosts
 
 
 def complaints(home: pathlib.Path) -> "list[str]":
     """Each names the path, what is, and what mends it."""
     control = home / "control"
-    found = _hosts(pathlib.Path(_line(control / "virtualroot") or "/virtual"))
+    virtual = pathlib.Path(_line(control / "virtualroot") or "/virtual")
+    found = _hosts(virtual) + _old_names(home / "users/logins", whole=True)
+    for path in sorted(virtual.glob("*/etc/logins")):
+        found += _old_names(path, whole=False)
     words = _line(control / "opensmtp").split()
     places = {control} | {pathlib.Path(each) for each in words if each.startswith("/")}
     for place in sorted(places):
@@ -45,6 +48,16 @@ def _hosts(virtual: pathlib.Path) -> "list[str]":
             if not directory.is_dir():
                 found.append(f"{path}: there is no directory {directory}; make the domain or remove the line")
     return found
+
+
+def _old_names(path: pathlib.Path, *, whole: bool) -> "list[str]":
+    """A file of old names with a line that makes no sense: whoever is not found elsewhere is put off."""
+    try:
+        if path.is_file():
+            list(logins.records(path.read_bytes().split(b"\n"), whole))
+    except ValueError as error:
+        return [f"{path}: {error}"]
+    return []
 
 
 def _rules(text: pathlib.Path, compiled: pathlib.Path, remedy: str) -> "list[str]":

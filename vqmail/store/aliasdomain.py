@@ -17,27 +17,27 @@ from vqmail.unix import calls
 ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
-def real(domain: bytes) -> bytes:
+def real(domain: bytes, above: "bytes | None" = None) -> bytes:
     """The domain whose users `domain`, in lower case, has: mostly its own.  Stale, or TryLater on trouble."""
-    target = other(domain)
+    target = other(domain, above)
     if not target:
         return domain
     if not virtual.usable_domain(target):
         raise codes.TryLater("%s is a link to %s, which cannot be a domain's name" % (_path(domain), _shown(target)))
-    if other(target):
+    if other(target, above):
         raise codes.TryLater("%s is a link to a link; make it one to the domain itself" % _path(domain))
     return target
 
 
-def other(domain: bytes) -> bytes:
+def other(domain: bytes, above: "bytes | None" = None) -> bytes:
     """What `domain` is another name of, whatever that is; b"" if of nothing.  Stale, or TryLater on trouble."""
-    target = _link(domain)
+    target = _link(domain, above)
     return b"" if b"/" in target else target
 
 
-def _link(domain: bytes) -> bytes:
+def _link(domain: bytes, above: "bytes | None") -> bytes:
     """What the link called `domain` says; b"" if it is none."""
-    path = virtual.domain_directory(domain)
+    path = virtual.domain_directory(domain, above)
     try:
         found = calls.lstat(path)
         if not stat.S_ISLNK(found.st_mode):

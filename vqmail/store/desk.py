@@ -91,13 +91,14 @@ class Desk:
         name, asked = _address(env)
         rules: rewrite.Rules = self._rules.get()
         _check_owner(asked, caller, rules)
-        directory = virtual.domain_directory(asked)
+        above = virtual.root()
+        directory = virtual.domain_directory(asked, above)
         try:
             calls.stat(directory)
         except OSError as error:
             raise codes.TryLater("domain failed: %s: %s: %s" % (
                 _text(asked), _text(directory), error.strerror)) from None
-        found = recipient.decide(asked, name, rules, argument)
+        found = recipient.decide(asked, name, rules, argument, above=above)
         if found.domain != asked and virtual.owner(found.domain, rules) is not None:
             _check_owner(found.domain, caller, rules)
         if found.kind == recipient.NOBODY:
@@ -114,7 +115,7 @@ class Desk:
         if found.user is None:
             head = clean.get(b"RPLINE", b"") if found.kind == recipient.MAILDIR else b""
             return Yours(found.kind, found.target, head + clean.get(b"DTLINE", b""), passage.loops(clean))
-        return self._delivery(found, found.user, clean)
+        return self._delivery(found, found.user, clean, above)
 
     def _lines(self, env: "Env", rules: rewrite.Rules) -> "Env":
         """The Delivered-To line with the address that people know, and that address."""
@@ -125,9 +126,9 @@ class Desk:
         shown = stored if self._form.get() == STORED else known
         return {b"DTLINE": header.delivered_to(shown), b"RECIPIENT": known, b"LOCAL": known.rpartition(b"@")[0]}
 
-    def _delivery(self, found: recipient.Verdict, user: virtual.User, clean: "Env") -> Plan:
-        virtual.home_directory(found.domain, user)
-        directory = virtual.domain_directory(found.domain)
+    def _delivery(self, found: recipient.Verdict, user: virtual.User, clean: "Env", above: bytes) -> Plan:
+        virtual.home_directory(found.domain, user, above)
+        directory = virtual.domain_directory(found.domain, above)
         clean |= {b"PATH": PATH, b"USER": user.name, b"HOME": directory + b"/" + user.home.lstrip(b"/"),
                   b"EXT": deliveryenv.harmless(found.ext or b"")}
         if found.settings is not None and not found.settings.forwarding:

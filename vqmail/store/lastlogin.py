@@ -44,7 +44,8 @@ def keep(domain: bytes, user: bytes, last: Last) -> None:
     try:
         put(domain, user, last)
     except (OSError, ValueError) as error:
-        log.line(b"vqmail", b"cannot note the login of <%s@%s>: %s" % (user, domain, str(error).encode()))
+        log.line(b"vqmail", b"cannot note the login of <%s@%s>: %s" % (
+            user, domain, log.reason(error, DIRECTORY).encode("utf-8", "replace")))
 
 
 def put(domain: bytes, user: bytes, last: Last) -> None:

@@ -113,18 +113,19 @@ def find(user: bytes, domain: bytes) -> "tuple[virtual.User, bytes] | None":
 
 
 def _found(user: bytes, domain: bytes, *, as_compiled: bool = False) -> "tuple[virtual.User, bytes] | None":
-    if not has_users(domain):
+    above = virtual.root()
+    if not has_users(domain, above):
         return None
-    domain = aliasdomain.real(domain)
-    found = virtual.find(domain, user, as_compiled=as_compiled)
+    domain = aliasdomain.real(domain, above)
+    found = virtual.find(domain, user, above, as_compiled=as_compiled)
     return None if found is None else (found, domain)
 
 
-def has_users(domain: bytes) -> bool:
+def has_users(domain: bytes, above: "bytes | None" = None) -> bool:
     """Whether it is a domain with users, or another name of one."""
     if not domain or not virtual.usable_domain(domain):
         return False
-    text = virtual.domain_directory(aliasdomain.real(domain)) + virtual.TEXT
+    text = virtual.domain_directory(aliasdomain.real(domain, above), above) + virtual.TEXT
     try:
         calls.stat(text)
     except OSError as error:

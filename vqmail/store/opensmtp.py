@@ -63,8 +63,10 @@ def note(address: bytes, local: bytes = b"", now: "float | None" = None) -> None
     Trouble is logged and stops nobody's login.  Never opens an address at which a proxy or a web mailer on this host
     makes everybody look alike: 127.0.0.1, ::1, and `local` itself.
     """
+    place = b""
     try:
         found = settings()
+        place = found.directory
         key = opensmtp.key(address)
         if not found.seconds or not key or _same(address, local):
             return
@@ -74,7 +76,7 @@ def note(address: bytes, local: bytes = b"", now: "float | None" = None) -> None
             _update(found, now, key)
     except (OSError, ValueError, codes.Failure) as error:
         log.line(b"opensmtp", "%s is not opened for SMTP: %s" % (
-            log.printable(address[:60]).decode(), getattr(error, "strerror", None) or error))
+            log.printable(address[:60]).decode(), log.reason(error, place)))
 
 
 def clear(now: "float | None" = None) -> int:
@@ -101,7 +103,7 @@ def expire() -> None:
         if due():
             clear()
     except (OSError, ValueError, codes.Failure) as error:
-        log.line(b"opensmtp", "addresses stay open for SMTP: %s" % (getattr(error, "strerror", None) or error))
+        log.line(b"opensmtp", "addresses stay open for SMTP: %s" % log.reason(error))
 
 
 def _update(where: Settings, now: float, key: "bytes | None") -> int:

@@ -50,20 +50,23 @@ class Verdict(Record):
 
 
 def decide(domain: bytes, name: bytes, rules: rewrite.Rules, argument: "bytes | None" = None,
-           steps: "Steps | None" = None, *, as_compiled: bool = False) -> Verdict:
+           steps: "Steps | None" = None, *, as_compiled: bool = False, above: "bytes | None" = None) -> Verdict:
     """What happens to mail for `name` at `domain`; `argument` is what virtmailfilter was told to do for nobody.
 
-    `steps` are told what was decided where; `as_compiled` is virtual.Table's.  Stale, or TryLater on trouble.
+    `steps` are told what was decided where; `as_compiled` and `above` are virtual.Table's.
+
+    Stale, or TryLater on trouble.
     """
     name, asked = name.lower(), domain.lower()
     if not virtual.usable_domain(asked):
         return Verdict(NOBODY, asked, None, None, b"", "no domain can be called so", None)
     if not _usable(name):
         return Verdict(NOBODY, asked, None, None, b"", "nobody can be called so", None)
-    real = aliasdomain.real(asked)
+    above = virtual.root() if above is None else above
+    real = aliasdomain.real(asked, above)
     if steps is not None and real != asked:
         steps.append((virtual.domain_directory(asked), b"is a link: the users are those of %s" % real))
-    with virtual.Table(real, as_compiled=as_compiled) as table:
+    with virtual.Table(real, as_compiled=as_compiled, above=above) as table:
         settings = table.settings()
         found = _mailbox(table, name, settings, real, steps)
         if found is None:

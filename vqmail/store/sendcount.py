@@ -3,6 +3,7 @@
 The file is of a fixed size, with holes where nobody is.  It outlives a restart; to forget everybody, remove it.
 """
 
+import errno
 import time
 
 from vqmail import codes, vqhome
@@ -44,8 +45,9 @@ def _look(login: bytes, limit: sendlimits.Limit, recipients: int, *, take: bool)
             calls.pwrite(number, record, start + at)
         return wrong
     except OSError as error:                    # a timeout is one of these
-        raise codes.TryLater("cannot count what %s sends in %s: %s; it must belong to qmaild" % (
-            login.decode("ascii", "replace"), PATH.decode("utf-8", "replace"), error.strerror or error)) from None
+        raise codes.TryLater("cannot count what %s sends in %s: %s%s" % (
+            login.decode("ascii", "replace"), PATH.decode("utf-8", "replace"), error.strerror or error,
+            "; it must belong to qmaild" if error.errno != errno.ENOSPC else "")) from None
     finally:
         if number >= 0:
             calls.close(number)

@@ -73,6 +73,11 @@ class Policy:
         if not virtual.usable_domain(self.domain):      # somebody else's program let him in, by whatever name
             self.domain = self._settings.no_host
         self.hides_address = self._settings.hide
+        self._has_mailbox = False
+        try:
+            self._is_suspended(self._real(self.domain))         # finds out whether he is a user of ours
+        except codes.TryLater:                  # then he hears so when he sends
+            pass
 
     def complete(self, address: bytes) -> bytes:
         """A sender or recipient as it will be queued: a bare name is one of the login's own domain."""
@@ -176,6 +181,9 @@ class Policy:
     def _suspended_in(self, table: virtual.Table) -> bool:
         with table:
             user = table.user(self._user)
+            if user is None and self._has_mailbox:
+                return True                     # he was deleted since; his session is open still
+            self._has_mailbox = user is not None
             return b"send" in (user.suspended if user is not None else table.settings().suspended)
 
     # ---- how much? ----

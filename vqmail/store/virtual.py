@@ -28,6 +28,7 @@ TEXT = b"/etc/passwd"
 OPTIONS = b"/etc/options"
 USERS = b"/etc/users.cdb"
 HASHES = b"/etc/passwd.cdb"
+VISIBLE = bytes(range(33, 127))
 REMEDY = "%s has a broken record; remove it and run vq-newu"
 
 
@@ -62,18 +63,21 @@ def root() -> bytes:
     return control.line(b"virtualroot").rstrip(b"/")
 
 
-def domain_directory(domain: bytes) -> bytes:
-    """The directory of `domain`, which must be a plain name.  TryLater if it is not one."""
+def domain_directory(domain: bytes, above: "bytes | None" = None) -> bytes:
+    """The directory of `domain`, which must be a plain name.  TryLater if it is not one.
+
+    `above` is root(), of those who know it: here and wherever a name may be asked about several times.
+    """
     if not usable_domain(domain):
         raise codes.TryLater("domain failed: %s cannot be a domain's name" % _shown(domain))
-    return root() + b"/" + domain
+    return (root() if above is None else above) + b"/" + domain
 
 
 def usable_domain(domain: bytes) -> bool:
     """Whether a domain may be called so."""
     return (0 < len(domain) <= 255 and domain == domain.lower() and domain[:1] not in (b".", b"-")
             and domain[-1:] != b"." and b".." not in domain and b"/" not in domain
-            and all(32 < each < 127 for each in domain))
+            and not domain.translate(None, VISIBLE))
 
 
 class Table:
@@ -83,8 +87,8 @@ class Table:
     for a question that a change of a moment ago must not keep from an answer.
     """
 
-    def __init__(self, domain: bytes, *, as_compiled: bool = False) -> None:
-        self._directory = domain_directory(domain)
+    def __init__(self, domain: bytes, *, as_compiled: bool = False, above: "bytes | None" = None) -> None:
+        self._directory = domain_directory(domain, above)
         self._options: dict[bytes, dict[bytes, bytes]] | None = None
         self._entries: dict[bytes, passwd.Entry | None] = {}
         self._reader = _compiled(self._directory, USERS, (TEXT, OPTIONS), any_age=as_compiled)
@@ -151,13 +155,13 @@ class Table:
         return self._options
 
 
-def find(domain: bytes, name: bytes, *, as_compiled: bool = False) -> "User | None":
+def find(domain: bytes, name: bytes, above: "bytes | None" = None, *, as_compiled: bool = False) -> "User | None":
     """The user `name` of `domain`, or None.  `as_compiled` is of what was compiled last, however old; cheap, whatever
     its owner makes of the text.  Stale, or TryLater on trouble."""
-    domain_directory(domain)
+    directory = domain_directory(domain, above)
     if not passwd.usable(name):
         return None
-    with Table(domain, as_compiled=as_compiled) as table:
+    with Table(domain, as_compiled=as_compiled, above=directory[:-len(domain) - 1]) as table:
         return table.user(name) if table._reader is not None or not as_compiled else None  # noqa: SLF001
 
 
@@ -195,11 +199,11 @@ def owner(domain: bytes, rules: rewrite.Rules) -> "users.Owner | None":
         lookup.close()
 
 
-def home_directory(domain: bytes, user: User) -> bytes:
+def home_directory(domain: bytes, user: User, above: "bytes | None" = None) -> bytes:
     """The path of the user's home, when it may be trusted: below the domain's directory without a link on the way,
     and owned by the uid and gid that the passwd file names.  TryLater says what to mend otherwise.
     """
-    directory = domain_directory(domain)
+    directory = domain_directory(domain, above)
     where = "%s/etc/passwd, %s" % (_shown(directory), _shown(user.name))
     least = control.number(b"minuid")
     if user.uid < max(least, 1) or user.gid < max(least, 1):

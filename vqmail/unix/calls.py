@@ -59,6 +59,7 @@ from posix import (  # noqa: F401  (the whole point of this module is to name th
     open,  # noqa: A004
     pidfd_open,
     pipe2,
+    posix_fallocate,
     pread,
     pwrite,
     read,

@@ -8,7 +8,7 @@ means is decided here and nowhere else:
             have undone, then call its main()
 
 Either way descriptors 0, 1, 2 ..., the directory, the umask, the user and a running alarm pass to
-the next program, as they do across exec.
+the next program, as they do across exec, unless Next says otherwise.
 """
 
 import _signal
@@ -17,7 +17,7 @@ import gc
 import sys
 
 from vqmail import codes, vqhome
-from vqmail.unix import calls, fd, log
+from vqmail.unix import calls, fd, log, priv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,12 +41,16 @@ CATCHABLE = tuple(n for n in range(1, 32) if n not in (_signal.SIGKILL, _signal.
 
 
 class Next:
-    """Run `argv` with `env` instead of me; with the directory `root` as its root, and in it, if there is one."""
+    """Run `argv` with `env` instead of me; with the directory `root` as its root, and in it, if there is one; for
+    `user`, a uid and a gid, in the directory `home`, if there is one.  A process has no way back from either."""
 
-    def __init__(self, argv: "list[bytes]", env: "Env", root: bytes = b"") -> None:
+    def __init__(self, argv: "list[bytes]", env: "Env", root: bytes = b"", user: "tuple[int, int] | None" = None,
+                 home: bytes = b"") -> None:
         self.argv = argv
         self.env = env
         self.root = root
+        self.user = user
+        self.home = home
 
 
 def launch(main: "Main") -> None:
@@ -118,17 +122,28 @@ def run(main: "Main", argv: "list[bytes]", env: "Env") -> "int | Next":
 def call(main: "Main", argv: "list[bytes]", env: "Env") -> int:
     """Run a loaded program inside this process and return its exit code; whatever it makes of itself
     by Next runs here too if it is loaded, otherwise in a child."""
+    outcome = here(main, argv, env)
+    return apart(outcome) if isinstance(outcome, Next) else outcome
+
+
+def here(main: "Main", argv: "list[bytes]", env: "Env") -> "int | Next":
+    """As call(), but what cannot be run in this process is returned: it is not loaded, or has another root or user."""
     outcome = run(main, argv, env)
-    while isinstance(outcome, Next):
-        following = resident(outcome.argv[0], outcome.env.get(b"PATH", b"")) if not outcome.root else None
-        if following is None:                   # there is no way back from another root, either
-            child = calls.fork()
-            if child == 0:
-                _follow(outcome)
-            _, status = calls.waitpid(child, 0)
-            return status >> 8 if status & 127 == 0 else codes.TEMPORARY
+    while isinstance(outcome, Next) and not outcome.root and outcome.user is None:
+        following = resident(outcome.argv[0], outcome.env.get(b"PATH", b""))
+        if following is None:
+            break
         outcome = run(following, outcome.argv, outcome.env)
     return outcome
+
+
+def apart(following: Next) -> int:
+    """Run it in a child; the exit code."""
+    child = calls.fork()
+    if child == 0:
+        _follow(following)
+    _, status = calls.waitpid(child, 0)
+    return status >> 8 if status & 127 == 0 else codes.TEMPORARY
 
 
 def _was_given(name: bytes) -> bool:
@@ -145,7 +160,7 @@ def _follow(outcome: "int | Next") -> None:
         main = resident(outcome.argv[0], outcome.env.get(b"PATH", b""))     # before it is out of sight
         if main is not None:
             _undo_as_exec_does()
-        if outcome.root and not _enter(outcome):
+        if not _enter(outcome):
             outcome = codes.TEMPORARY
         elif main is None:
             outcome = _execute(outcome.argv, outcome.env)
@@ -155,13 +170,23 @@ def _follow(outcome: "int | Next") -> None:
 
 
 def _enter(following: Next) -> bool:
-    """Make its root the root of this process."""
+    """Have its root, its user and its directory; False, and a line in the log, if that cannot be."""
+    directory = following.root
     try:
-        calls.chdir(following.root)
-        calls.chroot(b".")
+        if following.root:
+            calls.chdir(directory)
+            calls.chroot(b".")
+        # ---- root above, the user below ----
+        if following.user is not None:
+            priv.drop_to(*following.user)
+        if following.home:
+            directory = following.home
+            calls.chdir(directory)
+    except codes.Failure as failure:
+        log.line(log.name_of(following.argv), str(failure))
+        return False
     except OSError as error:
-        log.line(log.name_of(following.argv), b"cannot have %s as root: %s" % (
-            following.root, (error.strerror or "").encode()))
+        log.line(log.name_of(following.argv), b"cannot enter %s: %s" % (directory, (error.strerror or "").encode()))
         return False
     return True
 

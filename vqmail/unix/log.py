@@ -26,6 +26,15 @@ def printable(text: bytes) -> bytes:
     return b"".join(b"%c" % byte if 32 <= byte < 127 else b"\\x%02x" % byte for byte in text)
 
 
+def reason(error: Exception, place: bytes = b"") -> str:
+    """What is wrong, in words: an OSError's with the file that it is about, or else with `place`."""
+    if not isinstance(error, OSError):
+        return str(error)
+    path = error.filename or place
+    where = path.decode("utf-8", "replace") if isinstance(path, bytes) else str(path)
+    return (where and where + ": ") + (error.strerror or str(error))
+
+
 def name_of(argv: "list[bytes]") -> bytes:
     """The name a program goes by in the log: the last part of argv[0]."""
     return argv[0].rpartition(b"/")[2] if argv else b"vqmail"

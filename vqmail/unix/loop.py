@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 READ = select.EPOLLIN
+ALONE = select.EPOLLIN | select.EPOLLEXCLUSIVE          # of the processes that wait for the same socket wake one
 WRITE = select.EPOLLOUT
 
 

@@ -76,12 +76,14 @@ def send(sock: "socket", data: bytes, descriptors: "list[int] | None" = None) ->
     sock.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)], _socket.MSG_NOSIGNAL)
 
 
-def receive(sock: "socket", size: int = PACKET) -> "tuple[bytes, list[int]]":
+def receive(sock: "socket", size: int = PACKET, flags: int = 0) -> "tuple[bytes, list[int]]":
     """(data, descriptors) of the next packet, b"" when the peer is gone.  The descriptors are the caller's to close.
 
     ValueError if the packet was cut; its descriptors are closed then.
     """
-    data, ancillary, flags, _ = sock.recvmsg(size, _socket.CMSG_SPACE(4 * MANY), _socket.MSG_CMSG_CLOEXEC)
+    # room for a large one would be mapped and unmapped each time: six times the cost of asking how long it is
+    size = min(size, max(sock.recv_into(bytearray(1), 1, flags | _socket.MSG_PEEK | _socket.MSG_TRUNC), 1))
+    data, ancillary, flags, _ = sock.recvmsg(size, _socket.CMSG_SPACE(4 * MANY), flags | _socket.MSG_CMSG_CLOEXEC)
     descriptors = []
     for level, kind, packed in ancillary:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:

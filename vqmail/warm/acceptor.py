@@ -9,12 +9,14 @@ import gc
 import time
 
 from vqmail import codes
+from vqmail.formats import job
 from vqmail.unix import calls, chain, fd, log, loop, sockets
 from vqmail.warm import connection, crew, pool, registry, sessions, stale, worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Callable
 
     from vqmail.unix.chain import Env
     from vqmail.warm.tcpoptions import Options
@@ -40,7 +42,10 @@ class Server:
         umask = calls.umask(0o077)
         calls.umask(umask)
         self._pool = pool.Pool(self._loop, options.limit,
-                               lambda sock: worker.serve(sock, self._connections.run, b".", umask))
+                               lambda sock: worker.serve(sock, self._connections.run, b".", umask), go_on=self._go_on)
+        # who has logged in goes on in a process of his own uid, which never held another's password
+        self._sessions = pool.Pool(self._loop, options.limit,
+                                   lambda sock: worker.serve(sock, worker.go_on, b"/", umask))
         # a program that mostly waits for its clients is served by a few processes, all clients together
         self._crew = crew.Crew(self._loop, min(CREW, options.limit),
                                lambda sock: sessions.serve(sock, self._connections)) if self._many(env) else None
@@ -94,16 +99,17 @@ class Server:
                 self._loop.forget(self._listener.fileno())
         if now < self._paused_until:
             return self._paused_until - now
-        if self._pool.idle() <= SPARE:
+        if self._pool.idle() <= SPARE and not self._sessions.idle():
             return None
         if now >= self._trim_at:
             self._trim_at = now + IDLE / 10
             self._pool.trim(SPARE, now - IDLE)
+            self._sessions.trim(0, now - IDLE)
         return IDLE / 10
 
     def _dead(self) -> int:
         """How many workers have died."""
-        return self._pool.deaths + (self._crew.deaths if self._crew is not None else 0)
+        return self._pool.deaths + self._sessions.deaths + (self._crew.deaths if self._crew is not None else 0)
 
     def _accept(self) -> None:
         taken: list[tuple[int, tuple[str, int]]] = []
@@ -144,6 +150,11 @@ class Server:
             pid = self._pool.submit(None, connection.announce(remote), [descriptor], done)
         if not pid:                             # no process to be had; the pool has said why
             self._paused_until = time.monotonic() + BREATH
+
+    def _go_on(self, packet: bytes, descriptors: "list[int]", done: "Callable[[int], None]") -> None:
+        """Have a session go on as its user."""
+        uid, gid, _, _ = job.decode_session(packet)
+        self._sessions.submit((uid, gid), packet, descriptors, done)
 
     def _start(self, descriptor: int, remote: "tuple[str, int]") -> None:
         try:

@@ -50,14 +50,14 @@ class Connections:
         """Whether the program is one that is loaded here."""
         return self._main is not None
 
-    def run(self, packet: bytes, descriptors: "list[int]") -> int:
-        """Serve a connection in this process; returns the exit code of the program."""
+    def run(self, packet: bytes, descriptors: "list[int]") -> "int | chain.Next":
+        """Serve a connection in this process; the exit code of the program, or what goes on elsewhere (chain.here)."""
         assert self._main is not None
         try:
             env = self._begin(parse(packet), *descriptors)
         except (codes.Failure, OSError) as failure:
             return self._drop(failure)
-        return DENIED if env is None else chain.call(self._main, list(self._options.program), env)
+        return DENIED if env is None else chain.here(self._main, list(self._options.program), env)
 
     def become(self, remote: "tuple[str, int]", descriptor: int) -> None:
         """Turn this process into the program, at the connection.  Never returns."""

@@ -1,6 +1,6 @@
 """The door of a local service: lets in who calls, until it is closed; who has called by then is still let in."""
 
-from vqmail.unix import log, sockets, timed
+from vqmail.unix import log, loop, sockets, timed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Door:
         """Somebody is gone, so there is room for one more."""
         if self.open and not self._watched:
             self._watched = True
-            self._loop.watch(self._listener.fileno(), self._answer)
+            self._loop.watch(self._listener.fileno(), self._answer, loop.ALONE)
 
     def close(self) -> None:
         """Let in who stands there already, and then nobody."""

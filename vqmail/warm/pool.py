@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from vqmail.unix.loop import Loop
 
     Done = Callable[[int], None]
+    GoOn = Callable[[bytes, list[int], Done], object]
     Who = tuple[int, int] | bytes | None        # uid and gid; or a name that is nobody's, in a pool of ours
+
+
+ANSWER = 65_536                 # bytes of an answer
 
 
 class _Worker:
@@ -37,12 +41,15 @@ class Pool:
 
     With `ours` every process stays who we are, and what a job asks for is only whom it likes best: the process that
     did the last job of the same name, another one that is idle, a new one.
+
+    `go_on` takes the sessions that a worker cannot end itself (worker.hand_over): the packet, its descriptors, `done`.
     """
 
     def __init__(self, loop: "Loop", limit: int, serve: "Callable[[socket], None]" = worker.serve, *,
-                 ours: bool = False) -> None:
+                 ours: bool = False, go_on: "GoOn | None" = None) -> None:
         self.deaths = 0
         self._ours = ours
+        self._go_on = go_on
         self._loop = loop
         self._limit = limit
         self._serve = serve
@@ -110,12 +117,16 @@ class Pool:
 
     def _answer(self, one: _Worker) -> None:
         try:
-            packet = one.sock.recv(64, _socket.MSG_DONTWAIT)
+            packet, descriptors = sockets.receive(one.sock, ANSWER, _socket.MSG_DONTWAIT)
         except BlockingIOError:
             return                              # meant for the one before, who had the same number
-        except OSError:
-            packet = b""
+        except (OSError, ValueError):
+            packet, descriptors = b"", []
         done, one.done = one.done, None
+        if packet.startswith(worker.GO_ON) and self._go_on is not None and done is not None:
+            self._release(one)
+            self._go_on(packet[len(worker.GO_ON):], descriptors, done)
+            return
         number, _, last = packet.partition(b" ")
         if packet and not last:
             self._release(one)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
 
-    Run = Callable[[bytes, list[int]], int]
+    Run = Callable[[bytes, list[int]], int | chain.Next]
 
 OWN = 200                       # our own descriptors live here, out of the way of any program
 JOBS = 20_000                   # then it retires
 UMASK = 0o077
+GO_ON = b"go on "               # an answer that hands a session over: then job.encode_session()
 
 
 def run(packet: bytes, descriptors: "list[int]") -> int:
@@ -37,17 +38,45 @@ def run(packet: bytes, descriptors: "list[int]") -> int:
     except (ValueError, OSError) as error:
         log.line(b"worker", "cannot start a job: %s" % error)
         return codes.TEMPORARY
-    main = chain.resident(argv[0], b"")
+    main = chain.resident(argv[0], env.get(b"PATH", b""))
     if main is None:
         log.line(b"worker", b"%s is not loaded here" % argv[0])
         return codes.TEMPORARY
     return chain.call(main, argv, env)
 
 
+def go_on(packet: bytes, descriptors: "list[int]") -> int:
+    """Do the rest of a session, as hand_over() gave it away; its exit code."""
+    _, _, home, packet = job.decode_session(packet)
+    try:
+        calls.chdir(home)
+    except OSError as error:
+        log.line(b"worker", b"cannot enter %s: %s" % (home, (error.strerror or "").encode()))
+        for each in descriptors:
+            calls.close(each)
+        return codes.TEMPORARY
+    return run(packet, descriptors)
+
+
+def hand_over(inbox: "socket", rest: chain.Next) -> "int | None":
+    """Give the session at 0 and 1 to whoever gave it to us, who has it go on in a process of its user's; None, or its
+    exit code if that could not be, and it was run here in a child."""
+    if rest.user is not None and not rest.root and calls.geteuid() == 0 and chain.resident(
+            rest.argv[0], rest.env.get(b"PATH", b"")):
+        packet = job.encode(rest.argv, rest.env, b"0,1")
+        try:
+            sockets.send(inbox, GO_ON + job.encode_session(*rest.user, rest.home, packet), [0, 1])
+        except OSError:                         # it was told to stop; or an environment too big for a packet
+            return chain.apart(rest)
+        return None
+    return chain.apart(rest)
+
+
 def serve(sock: "socket", job_of: "Run" = run, directory: bytes = b"/", umask: int = UMASK) -> None:
     """Do jobs from `sock`, each by `job_of`, until its other end is closed.  Never returns.
 
-    The last answer has a word more, so that no further job is sent to a process that is about to leave.
+    The last answer has a word more, so that no further job is sent to a process that is about to leave.  A session
+    that is to go on as somebody else is given back to whoever sent it.
     """
     keep = Keep(sock, directory, umask)
     inbox = type(sock)(fileno=keep.channel)
@@ -58,9 +87,11 @@ def serve(sock: "socket", job_of: "Run" = run, directory: bytes = b"/", umask: i
             packet, descriptors = sockets.receive(inbox)
             if not packet:
                 break
-            code = job_of(packet, descriptors)
+            outcome = job_of(packet, descriptors)
+            code = hand_over(inbox, outcome) if isinstance(outcome, chain.Next) else outcome
             keep.clean()
-            sockets.send(inbox, b"%d" % code if left else b"%d last" % code)
+            if code is not None:
+                sockets.send(inbox, b"%d" % code if left else b"%d last" % code)
         except OSError:
             break                               # whoever asked is gone
     calls._exit(codes.OK)

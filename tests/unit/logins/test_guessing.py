@@ -1,5 +1,6 @@
 """Counting wrong passwords: who waits, who is locked out, who is not."""
 
+import errno
 import os
 import pathlib
 import typing
@@ -145,6 +146,13 @@ def test_full_bucket_keeps_whoever_is_locked_out(world: World, monkeypatch: pyte
     assert 850 == guessing.gate(b"ann@example.test", HERE).locked
 
 
+def test_file_has_all_of_its_room_from_the_beginning(world: World) -> None:
+    world.guess(1)
+    found = os.stat(guessing.PATH)
+
+    assert found.st_blocks * 512 >= found.st_size       # or a full disk would make holes in the counts
+
+
 def test_names_are_not_in_the_file(world: World) -> None:
     world.guess(3, b"hunter2hunter2")
     guessing.right(BOB, HERE)
@@ -232,6 +240,18 @@ def test_without_the_directory_logins_go_on(world: World, monkeypatch: pytest.Mo
 
     assert guessing.Gate(0, 0) == guessing.gate(BOB, HERE)
     assert "guessing: cannot count wrong passwords: /nonexistent/guesses: No such file or directory" in capfd.readouterr().err
+
+
+def test_on_a_full_disk_logins_go_on_and_the_log_names_the_file(world: World, monkeypatch: pytest.MonkeyPatch,
+                                                                capfd: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(guesstable.calls, "pwrite", full)
+    world.guess(1)
+
+    assert capfd.readouterr().err == (f"guessing: cannot count wrong passwords: {os.fsdecode(guessing.PATH)}: No space left "
+                                      "on device; if there is room on the disk, run make check-setup\n")
 
 
 def test_client_without_an_address_waits_by_his_name_only(world: World) -> None:

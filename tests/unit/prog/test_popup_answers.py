@@ -15,7 +15,9 @@ def ends(monkeypatch: pytest.MonkeyPatch):
     def ask(code: int) -> bytes:
         monkeypatch.setattr(child, "start", lambda *_: 4711)
         monkeypatch.setattr(child, "wait", lambda _: code)
-        return popup._check(pop3login.Login(b"bob", bytearray(b"secret"), None), b"<1@host>", [b"checker"], {})[0]
+        outcome = popup._check(pop3login.Login(b"bob", bytearray(b"secret"), None), b"<1@host>", [b"checker"], {})
+        assert isinstance(outcome, int)
+        return popup._complaint(outcome)[0] if outcome else b""
 
     before = len(os.listdir("/proc/self/fd"))
     yield ask

@@ -94,5 +94,5 @@ def test_trouble_is_a_word_in_the_log(file: pathlib.Path, capfd: pytest.CaptureF
     file.parent.write_text("in the way")
     lastlogin.note(b"a.test", b"bob", b"192.0.2.1")
 
-    assert "cannot note the login of <bob@a.test>" in capfd.readouterr().err
+    assert f"cannot note the login of <bob@a.test>: {file.parent}" in capfd.readouterr().err
     assert lastlogin.of(b"a.test", b"bob") is None

@@ -45,7 +45,7 @@ def test_name_is_split(name: bytes, user: bytes, domain: bytes) -> None:
 
 def test_name_of_separators_is_not_looked_up_at_each_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: "list[bytes]" = []
-    monkeypatch.setattr(loginname, "_has_users", lambda domain: asked.append(domain))
+    monkeypatch.setattr(loginname, "has_users", lambda domain, _above: asked.append(domain))
 
     assert loginname.whose(b"!" * 1500, b"") is None
     assert len(asked) == 2 * 8 + 2                      # users, and old names; and the same of the default domain

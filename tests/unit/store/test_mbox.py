@@ -124,11 +124,9 @@ def test_forty_at_once_are_forty_whole_messages(path: pathlib.Path) -> None:
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["directory", "fifo"])
 def test_what_is_no_file_is_refused_without_waiting(path: pathlib.Path, make: "object") -> None:
     make(path)                                              # type: ignore[operator]
-    started = time.monotonic()
 
-    with pytest.raises(codes.TryLater, match=r"\(#4\.2\.1\)$"):
-        append(path, b"x")
-    assert time.monotonic() - started < 5
+    with pytest.raises(codes.TryLater, match=r"\(#4\.2\.1\)$"):       # or the time of a test is over
+        append(path, b"x", patience=10_000)
 
 
 def test_a_device_is_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from vqmail.unix import line
 
-SECONDS = 20
+SECONDS = 60
 
 
 class Channel:

@@ -35,8 +35,8 @@ def test_much_arrives_over_tcp() -> None:
     with client, server:
         thread, parts = collected(client.recv)
         sender = send.Sender(server.fileno())
-        sender.write_all(MUCH, 20)
-        sender.write_all(b"", 20)
+        sender.write_all(MUCH, 60)
+        sender.write_all(b"", 60)
         sender.close()
         server.shutdown(socket.SHUT_WR)
         thread.join()
@@ -50,7 +50,7 @@ def test_much_arrives_through_a_pipe() -> None:
     out, into = os.pipe()
     thread, parts = collected(lambda size: os.read(out, size))
     sender = send.Sender(into)
-    sender.write_all(MUCH, 20)
+    sender.write_all(MUCH, 60)
     sender.close()
     os.close(into)
     thread.join()
@@ -75,7 +75,7 @@ def test_peer_that_is_gone_is_an_error_and_no_signal() -> None:
         theirs.close()
         sender = send.Sender(ours.fileno())
         with pytest.raises(BrokenPipeError):
-            sender.write_all(b"x", 20)
+            sender.write_all(b"x", 60)
         sender.close()
 
 

@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
-from vqmail import codes
-from vqmail.unix import loop
+from vqmail import codes, vqhome
+from vqmail.formats import job
+from vqmail.unix import chain, loop
 from vqmail.warm import pool, worker
 
 
@@ -32,7 +33,7 @@ class Workers:
 
     def wait(self, count: int) -> None:
         while len(self.answers) < count:
-            assert self.loop.turn(20), "no answer"
+            assert self.loop.turn(60), "no answer"
 
 
 @pytest.fixture
@@ -104,3 +105,35 @@ def test_trim_keeps_the_spare_ones_and_those_that_just_worked(workers):
     many.pool.trim(2, float("inf"))
 
     assert many.pool.idle() == 2
+
+
+def give_away(packet: bytes, descriptors: "list[int]") -> chain.Next:  # noqa: ARG001
+    """A job that ends as somebody else's session; 0 and 1 are what the worker cleaned them to."""
+    return chain.Next([vqhome.path(b"bin/vq-test")], {b"EXT": packet}, user=(45001, 45002), home=b"/a b")
+
+
+@pytest.mark.root
+def test_a_session_is_handed_on_with_its_descriptors_and_its_answer_awaited(monkeypatch):
+    monkeypatch.setitem(chain._resident, b"vq-test", lambda argv, env: 0)
+    turns = loop.Loop()
+    handed: list[tuple[object, ...]] = []
+    answers: list[int] = []
+    here = pool.Pool(turns, 1, lambda sock: worker.serve(sock, give_away),
+                     go_on=lambda packet, descriptors, done: handed.append((packet, len(descriptors), done)))
+    here.submit(None, b"x", [], answers.append)
+    while not handed:
+        assert turns.turn(20), "nothing was handed on"
+    ((packet, number, done),) = handed
+
+    assert (45001, 45002, b"/a b", b"1\x000,1\0" + vqhome.path(b"bin/vq-test") + b"\0EXT=x") == job.decode_session(packet)
+    assert (2, [], 1) == (number, answers, here.idle())
+    done(7)
+    assert [7] == answers
+    here.trim(0, float("inf"))
+
+
+def test_go_on_says_what_cannot_be_entered(tmp_path, capfd):
+    packet = job.encode_session(45001, 45001, b"%s/none" % str(tmp_path).encode(), b"1\x00\0x")
+
+    assert codes.TEMPORARY == worker.go_on(packet, [])
+    assert capfd.readouterr().err == f"worker: cannot enter {tmp_path}/none: No such file or directory\n"
