@@ -5,6 +5,8 @@ import pathlib
 
 import pytest
 
+from vqmail.setup import starts
+
 ROOT = pathlib.Path(__file__).parents[2] / "vqmail"
 BOTTOM = {"codes", "record"}
 FLOORS = {
@@ -12,7 +14,7 @@ FLOORS = {
     "formats": (BOTTOM | {"formats"}, {"time", "zlib", "_md5", "_sha1", "_sha2", "_sha256",     # gmtime, crc32, digests:
                                                "_sha512", "_operator", "binascii", "sys"}),         # no clock, no files
     "proto": (BOTTOM | {"formats", "proto"}, {"binascii", "hmac"}),      # base64 and CRAM-MD5 of AUTH
-    "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
+    "unix": (BOTTOM | {"vqhome", "unix"}, {"sys", "gc", "errno", "stat", "time", "_signal", "_socket", "select", "fcntl", "posix",
                                          "ctypes", "resource", "ssl", "docopt"}),
     "store": (BOTTOM | {"vqhome", "formats", "unix", "store"}, {"errno", "stat", "time", "cdbx", "_crypt", "_crypt_r",
                                                                "_hashlib", "argon2", "zlib", "sys", "ctypes", "resource", "stringprep", "unicodedata"}),
@@ -47,6 +49,23 @@ CALLED_ONLY_IN = {
     "exists": set(), "isfile": set(), "isdir": set(), "getpwnam": set(), "getpwuid": set(), "system": set(),
     "popen": set(),
 }
+# the modules of ours that are not imported until a run needs them, and when that is; everything else is imported on top
+LATER = {
+    "store/submit.py": {"store.direct"},                        # an installation under a single user
+    "prog/queue.py": {"store.direct"},                          # the same
+    "prog/virtmailfilter.py": {"store.ownersown"},              # a catch-all that sends mail on, or into the owner's maildir
+    "store/cdb.py": {"unix.durable"},                           # making one, not looking something up
+    "store/reception.py": {"store.quotaquestion"},              # a recipient with a quota
+    "incoming/conversation.py": {"incoming.login"},             # a client that logs in
+    "logins/admission.py": {"logins.programs", "logins.systemusers"},   # control/loginsources names such a source
+    "logins/rehash.py": {"logins.newhash"},                     # a hash that is made anew
+    "outgoing/mx.py": {"outgoing.nameserver"},                  # a name is looked up: dnspython takes 60 ms
+    "warm/admin_service.py": {"admin.command", "admin.caller"},         # the one service that needs docopt and its kin
+}
+# what lives for long, or forks: what it would import later is in its memory from the start
+# but for what docopt and dnspython cost: where that is needed it is loaded by a call (mx.load), before the first fork
+BY_CALL = ("warm/admin_service.py", "outgoing/mx.py")
+LASTING = ("prog.send", "warm.lspawn", "warm.rspawn", "warm.service", "warm.tcpserver")
 EXEMPT = {"setup"}              # runs by hand, with all of Python's library
 ANY = {"admin", "faces"}        # run by hand too, and may import any of Python's, but of ours only what is below
 
@@ -91,6 +110,27 @@ def test_imports_go_down(name: str, tree: ast.Module) -> None:
 
 
 @pytest.mark.parametrize(("name", "tree"), modules(), ids=lambda each: each if isinstance(each, str) else "")
+def test_our_own_modules_are_imported_on_top(name: str, tree: ast.Module) -> None:
+    later = set()
+    for function in ast.walk(tree):
+        if isinstance(function, (ast.FunctionDef, ast.Lambda)):
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vqmail."):
+                    later |= {f"{node.module}.{each.name}".removeprefix("vqmail.") for each in node.names}
+                assert not (isinstance(node, ast.Import) and any(each.name.startswith("vqmail") for each in node.names))
+
+    assert later == LATER.get(name, set()), f"{name}: an import in a function is a row of LATER, or stands on top"
+
+
+@pytest.mark.parametrize("module", LASTING)
+def test_what_lasts_has_everything_in_memory_from_the_start(module: str) -> None:
+    loaded = {each.removeprefix("vqmail.") for each in starts.order("vqmail." + module)}
+    for name, later in LATER.items():
+        if name not in BY_CALL and name.removesuffix(".py").replace("/", ".") in loaded:
+            assert later <= loaded, f"{module} can come to {name}, which imports {later - loaded}: import it in {module}, too"
+
+
+@pytest.mark.parametrize(("name", "tree"), modules(), ids=lambda each: each if isinstance(each, str) else "")
 def test_each_dangerous_call_has_one_address(name: str, tree: ast.Module) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -100,6 +140,11 @@ def test_each_dangerous_call_has_one_address(name: str, tree: ast.Module) -> Non
                     "durable", "pathlib", "domains", "mailboxes"):
                 continue
             assert name in allowed, f"{name}:{node.lineno} calls {node.func.attr}"
+
+
+def test_a_planted_late_import_is_found() -> None:
+    with pytest.raises(AssertionError):
+        test_our_own_modules_are_imported_on_top("prog/planted.py", ast.parse("def f():\n    from vqmail.unix import fd"))
 
 
 @pytest.mark.parametrize("source", ["import re", "from vqmail.unix import calls", "import os"])

@@ -16,10 +16,9 @@ import time
 
 from vqmail import codes
 from vqmail.formats import header, quoting
-from vqmail.incoming import letter, login, settings
-from vqmail.logins import authentication
+from vqmail.incoming import letter, settings
 from vqmail.proto import reply, sasl, smtp, smtpevents
-from vqmail.store import reception, secure, submission
+from vqmail.store import reception, secure
 from vqmail.unix import log
 
 TYPE_CHECKING = False
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from vqmail.incoming import login
     from vqmail.record import Record
+    from vqmail.store import submission
     from vqmail.unix.chain import Env
 
 LOGGED = 50                     # refused recipients of one connection that get a line of their own
@@ -176,29 +177,31 @@ class Conversation:
     def _start_login(self, _descriptor: int) -> int:
         assert self._step is not None
         if self._attempt is None:
+            from vqmail.incoming import login   # and all about sending as somebody: strangers never log in
+
             self._attempt = login.Attempt(self._env, self._program)
         return self._attempt.ask(self._step)
 
     def _finish_login(self) -> None:
         assert self._attempt is not None
         answer = self._attempt.answer()
-        if answer.code == authentication.MORE:
+        if self._attempt.goes_on(answer):
             self._session.challenge(answer.more)
             return
         attempt = self._attempt
         self._drop_attempt()
         if answer.code == codes.OK:
-            self._let_in(answer.name)
+            self._let_in(attempt, answer.name)
             return
-        refused = answer.code == authentication.REFUSED
+        refused = attempt.is_refused(answer)
         self._failed += refused
         self._answer = reply.LOGIN_FAILED if refused else reply.LOGIN_TROUBLE
         self._log(attempt.complaint(answer))
         self.pending, self.not_before = REFUSAL, attempt.not_before()
 
-    def _let_in(self, name: bytes) -> None:
+    def _let_in(self, attempt: "login.Attempt", name: bytes) -> None:
         try:
-            self._policy = submission.Policy(name, self._env, submission.Settings(self._settings.resolver))
+            self._policy = attempt.policy(name, self._settings.resolver)
         except (codes.Failure, OSError) as failure:
             self._log(reception.failure(failure))
             self._session.refuse(reply.LOGIN_TROUBLE)

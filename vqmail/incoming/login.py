@@ -9,11 +9,13 @@ from vqmail import codes
 from vqmail.formats import checkpassword, header
 from vqmail.logins import account, authentication
 from vqmail.proto import sasl
+from vqmail.store import submission
 from vqmail.unix import calls, child, fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.record import Record
+    from vqmail.store import resolver
     from vqmail.unix.chain import Env
 
 DEADLINE = 60                   # seconds that a checkpassword program may take
@@ -66,7 +68,7 @@ class Attempt:
         return self._service.scram(step.message)
 
     def answer(self) -> authentication.Answer:
-        """What the answer is; authentication.MORE goes on with another step."""
+        """What the answer is; see goes_on() and is_refused()."""
         answer, self._answer = self._answer, None
         if answer is None:
             assert self._service is not None
@@ -76,10 +78,24 @@ class Attempt:
             return authentication.Answer(authentication.MORE, b"", answer.more)
         return answer
 
+    @staticmethod
+    def goes_on(answer: authentication.Answer) -> bool:
+        """Whether another step follows, with what there is `more` of it as its challenge."""
+        return answer.code == authentication.MORE
+
+    @staticmethod
+    def is_refused(answer: authentication.Answer) -> bool:
+        """Whether it is a no, and neither a yes nor trouble."""
+        return answer.code == authentication.REFUSED
+
+    def policy(self, name: bytes, shared: "resolver.Resolver") -> submission.Policy:
+        """What `name`, who was let in, may send.  TryLater, OSError."""
+        return submission.Policy(name, self._env, submission.Settings(shared))
+
     def complaint(self, answer: authentication.Answer) -> bytes:
         """What the log is told of an answer that is no yes."""
         name = header.safe(answer.name or self.name)
-        if answer.code == authentication.REFUSED:
+        if self.is_refused(answer):
             return b"login failed for <%s>" % name
         return b"login of <%s> could not be checked: %s" % (
             name, self._trouble.encode("utf-8", "surrogateescape") or b"%d" % answer.code)

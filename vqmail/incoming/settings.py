@@ -3,7 +3,7 @@
 import time
 
 from vqmail import codes
-from vqmail.logins import account, offer
+from vqmail.logins import offer
 from vqmail.proto import sasl, smtpevents
 from vqmail.store import control, hostnames, reception, secure
 from vqmail.unix import calls
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vqmail.store import resolver
     from vqmail.unix.chain import Env
 
+SERVICE = b"smtp"
 FILES = (*reception.FILES, b"smtpgreeting", b"hostnames", b"timeoutsmtpd", b"clearauth", b"authmechanisms")
 NO = (b"", b"0", b"-")
 
@@ -28,7 +29,7 @@ class Settings(reception.Settings):
         self._names = hostnames.HostNames()
         self.seconds = max(control.number(b"timeoutsmtpd"), 1)
         self.mechanisms = offer.mechanisms(sasl.MECHANISMS)
-        self.clear = offer.allowed({}, account.SMTP)
+        self.clear = offer.allowed({}, SERVICE)
 
     def greeting_at(self, address: bytes) -> bytes:
         """What a client is greeted with that connected to our `address`."""

@@ -11,7 +11,7 @@ import time
 
 from vqmail import codes
 from vqmail.formats import header, storedpassword
-from vqmail.logins import account, guessing, programs, rehash, sources, systemusers
+from vqmail.logins import account, guessing, rehash, sources
 from vqmail.record import Record
 from vqmail.store import lastlogin, loginname, opensmtp, passwords, virtual
 
@@ -129,6 +129,8 @@ def find(name: bytes, client: Client) -> "account.Account | None":
             user = virtual_user(name, client)
             found = None if user is None else _account(user, client)
         elif source.kind in (sources.PASSWD, sources.PAM):
+            from vqmail.logins import systemusers       # most installations have none
+
             entry = systemusers.find(name)
             found = None if entry is None else systemusers.account_of(entry)
         if found is not None:
@@ -149,6 +151,8 @@ def _ask_one(source: sources.Source, name: bytes, secret: bytes, challenge: byte
     """The account; b"" if the source does not know him, or why he does not get in."""
     if source.kind == sources.VIRTUAL:
         return _virtual(name, secret, challenge, client)
+    from vqmail.logins import programs, systemusers     # most installations have neither
+
     if source.kind == sources.PASSWD:
         return systemusers.check(name, secret, challenge)
     if source.kind == sources.PAM:

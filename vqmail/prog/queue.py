@@ -28,12 +28,10 @@ RUNS AS     anybody
 STANDARDS   qmail-queue(8), envelopes(5)
 """
 
-import time
-
 from vqmail import codes
-from vqmail.formats import envelope, queuejob
-from vqmail.store import queue, roles, submit
-from vqmail.unix import calls, log, sockets
+from vqmail.formats import queuejob
+from vqmail.store import roles, submit
+from vqmail.unix import log, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +40,9 @@ if TYPE_CHECKING:
 def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program has this shape
     """Queue what comes on 0 and 1."""
     if roles.single_user():
-        return _enter()
+        from vqmail.store import direct         # the queue itself; elsewhere it is the service that needs it
+
+        return direct.descriptors(0, 1)
     try:
         service = sockets.connect(submit.SOCKET)
     except OSError as error:
@@ -57,29 +57,3 @@ def main(argv: "list[bytes]", env: "Env") -> int:  # noqa: ARG001  every program
         return codes.QUEUE_READ_ERROR
     finally:
         service.close()
-
-
-def _enter() -> int:
-    uid = calls.getuid()
-    try:
-        entry = queue.Entry(uid, b"by uid %d" % uid, calls.getpid(), time.time())
-    except queue.Refused as refused:
-        log.line(b"vq-queue", str(refused))
-        return refused.code
-    try:
-        while piece := calls.read(0, queue.PIECE):
-            entry.write(piece)
-        collector = envelope.Collector()
-        while (piece := calls.read(1, queue.PIECE)) and not collector.feed(piece):
-            pass
-    except queue.Refused as refused:
-        log.line(b"vq-queue", str(refused))
-        entry.abandon()
-        return refused.code
-    except envelope.TooLong:
-        entry.abandon()
-        return codes.QUEUE_ADDRESS_TOO_LONG
-    except OSError:
-        entry.abandon()
-        return codes.QUEUE_READ_ERROR
-    return submit.enter(entry, collector.text(), None)

@@ -35,13 +35,14 @@ import time
 from vqmail import codes
 from vqmail.dispatch import bouncer, clock, scheduler, spawner, sweeper
 from vqmail.formats import sendlog
-from vqmail.store import control, queue, rewrite
+from vqmail.store import control, direct, queue, rewrite
 from vqmail.unix import calls, fd, lock, log, loop, trigger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Env
 
+LATER = (direct,)               # what a bounce needs is loaded now: in a year the library may be another one
 MUTEX = queue.QUEUE + b"/lock/sendmutex"
 LOOK = 1500                     # seconds between two looks into todo/ if nobody pulls the trigger
 

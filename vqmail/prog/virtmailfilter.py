@@ -36,7 +36,7 @@ STANDARDS   the Virtual Services HOWTO, chapter 9
 
 from vqmail import codes
 from vqmail.formats import job
-from vqmail.store import desk, ownersown, rewrite, roles, virtual
+from vqmail.store import desk, rewrite, roles, virtual
 from vqmail.unix import calls, chain, fd, priv, sockets
 
 TYPE_CHECKING = False
@@ -106,6 +106,8 @@ def _here(env: "Env", argument: "bytes | None") -> "int | chain.Next":
 
 def _myself(yours: desk.Yours, env: "Env", argument: "bytes | None") -> int:
     """What is for the owner to do."""
+    from vqmail.store import ownersown          # maildirs and the way into the queue: only for a catch-all
+
     try:
         said = ownersown.do(yours, env, argument)
     except codes.Failure as failure:

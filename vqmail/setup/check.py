@@ -11,7 +11,7 @@ import shutil
 import stat
 import subprocess
 
-from vqmail.setup import certificates, controls, hier, install, roaming, services
+from vqmail.setup import certificates, controls, hier, install, roaming, services, starts
 
 SOURCE = pathlib.Path(__file__).parent.parent
 
@@ -27,8 +27,10 @@ def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
         found += _look(home / path, mode, ids.of(owner, group))
     root = ids.of(hier.OWNER, hier.GROUP)
     for name, module in install.programs().items():
-        found += _compare(home / "bin" / name, install.script(module, str(home / "lib"), install.interpreter()), 0o755,
-                          root)
+        script = install.script(name, str(home / "lib"), install.interpreter())
+        found += _compare(home / "bin" / name, script, 0o755, root)
+        if starts.has_one(module):
+            found += _look(home / "lib/start" / name, stat.S_IFREG | 0o644, root)
     for path, text, mode in services.files(home):
         found += _compare(home / path, text, mode, root)
     for name, settings in services.SETTINGS.items():

@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import sys
 
-from vqmail.setup import hier
+from vqmail.setup import hier, starts
 
 # what our programs import beyond Python itself: _crypt_r from 3.13 on, those after it for passwords that need them
 LIBRARIES = ("cdbx", "docopt", "dns", "_crypt_r", "pamela", "argon2", "_argon2_cffi_bindings", "_cffi_backend")
@@ -36,11 +36,12 @@ OWN_NAMES = {"virtmailfilter", "virtmaildelivery", "virtmailquota", "sendmail", 
 
 SCRIPT = """\
 #!{python} -IS
-import sys; sys.path.insert(0, "{library}")
-from vqmail.{module} import main
+import gc, sys; gc.disable(); sys.path.insert(0, "{library}")
+{start}from vqmail.{module} import main
 from vqmail.unix.chain import launch
 launch(main)
 """
+START = 'import marshal; loader, modules = marshal.loads(open("{file}", "rb").read()); exec(loader); del modules\n'
 
 
 class Ids:
@@ -91,14 +92,16 @@ def programs() -> "dict[str, str]":
     return names
 
 
-def script(module: str, library: str, python: str) -> str:
-    """The text of bin/NAME."""
-    return SCRIPT.format(module=module, library=library, python=python)
+def script(name: str, library: str, python: str) -> str:
+    """The text of bin/`name`."""
+    module = programs()[name]
+    start = START.format(file=f"{library}/start/{name}") if starts.has_one(module) else ""
+    return SCRIPT.format(module=module, library=library, python=python, start=start)
 
 
 TREE_SCRIPT = """\
 #!/usr/bin/python3 -IS
-import sys; tree = __file__.rpartition("/bin/")[0]; sys.path.insert(0, tree)
+import gc, sys; gc.disable(); tree = __file__.rpartition("/bin/")[0]; sys.path.insert(0, tree)
 sys.path.append(tree + "/.venv/lib/python%d.%d/site-packages" % sys.version_info[:2])
 from vqmail.{module} import main
 from vqmail.unix.chain import launch
@@ -140,10 +143,10 @@ def install(home: pathlib.Path, ids: Ids) -> None:
         os.chown(home / path, *ids.of(owner, group))
         os.chmod(home / path, mode)
     _install_library(home / "lib", ids)
-    for name, module in programs().items():
+    for name in programs():
         target = home / "bin" / name
         temporary = target.with_name(name + ".new")
-        temporary.write_text(script(module, str(home / "lib"), interpreter()))
+        temporary.write_text(script(name, str(home / "lib"), interpreter()))
         os.chmod(temporary, 0o755)
         os.chown(temporary, *ids.of(hier.OWNER, hier.GROUP))
         temporary.replace(target)
@@ -168,6 +171,7 @@ def _install_library(library: pathlib.Path, ids: Ids) -> None:
             shutil.copy(source, target)
     _own(library, ids)                          # what is compiled takes its mode from its source
     compileall.compile_dir(library, quiet=2, force=True)
+    starts.write(library / "start", library, programs())
     _own(library, ids)
 
 

@@ -7,7 +7,7 @@ Looking up is our own forty lines: to load a library for one lookup would cost a
 and a file that is cut or overwritten under a mapping of it kills the process; one that is read does not.
 """
 
-from vqmail.unix import calls, durable
+from vqmail.unix import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ def make(path: bytes, records: "Iterable[tuple[bytes, bytes]]", mode: int,
 
     Whoever looks sees the old file or the new one.  Any exception, also of `records`, leaves the old one untouched.
     """
-    import cdbx  # only here: a cold program that looks something up must not pay for it
+    import cdbx  # here: a cold program that looks something up must not pay for it, nor for the other
+
+    from vqmail.unix import durable
 
     def write(number: int) -> None:
         maker = cdbx.CDB.make(number, mmap=False)

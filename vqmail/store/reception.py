@@ -7,11 +7,12 @@ import time
 
 from vqmail import codes
 from vqmail.formats import controlfile, date822, envelope, header, ip, objection
-from vqmail.store import control, quotaquestion, rcpthosts, resolver, submit
+from vqmail.store import control, rcpthosts, resolver, submit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.formats import headfix
+    from vqmail.store import quotaquestion, virtual
     from vqmail.unix.chain import Env
 
 FILES = (b"me", b"localiphost", b"databytes", b"badmailfrom", b"rcpthosts")         # what Settings are made of
@@ -36,7 +37,15 @@ class Settings:
         self.databytes = control.number(b"databytes")
         self.badmailfrom = frozenset(control.entries(b"badmailfrom") or ())
         self.rcpthosts = rcpthosts.RcptHosts()
-        self.quota = quotaquestion.Asker()
+        self._asker: quotaquestion.Asker | None = None
+
+    def fits(self, domain: bytes, user: "virtual.User", size: int) -> bool:
+        """Whether a message of `size` bytes fits into the mailbox of `user`, who has a quota."""
+        if self._asker is None:
+            from vqmail.store import quotaquestion      # the insides of a Maildir; most users have no quota
+
+            self._asker = quotaquestion.Asker()
+        return self._asker.fits(domain, user, size)
 
     def close(self) -> None:
         """Let go of the tables that were looked into."""
@@ -110,7 +119,7 @@ class Client:
         """OVER_QUOTA, or FULL_FOR_NOW where the domain wants that; b"" if it fits, or nobody can tell."""
         if fate.user is None or fate.verdict is None or fate.user.dotqmail != b"no":
             return b""                          # with a .qmail it need not go to the mailbox
-        if self._settings.quota.fits(fate.verdict.domain, fate.user, max(size, 1)):
+        if self._settings.fits(fate.verdict.domain, fate.user, max(size, 1)):
             if len(self._limited) < LIMITED:
                 self._limited[recipient] = fate
             return b""

@@ -5,18 +5,17 @@
     otherwise               the queue service, which knows from the kernel who we are
 """
 
-import time
-
 from vqmail import codes, vqhome
 from vqmail.formats import answers, envelope, queuejob
-from vqmail.store import queue, roles
-from vqmail.unix import calls, child, durable, fd, sockets
+from vqmail.store import roles
+from vqmail.unix import calls, child, fd, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from vqmail.store import direct
     from vqmail.unix.chain import Env
 
 SOCKET = vqhome.path(b"run/queue/socket")
@@ -31,12 +30,14 @@ class Submission:
     """
 
     def __init__(self, env: "Env") -> None:
-        self._way: _Program | _Direct | _Service
+        self._way: "_Program | direct.Direct | _Service"        # noqa: UP037  direct is not loaded yet
         program = env.get(b"QMAILQUEUE")
         if program:
             self._way = _Program(program, env)
         elif roles.single_user():
-            self._way = _Direct()
+            from vqmail.store import direct     # the queue itself, which is a service's everywhere else
+
+            self._way = direct.Direct()
         else:
             self._way = _Service()
         self.qp = 0
@@ -84,59 +85,6 @@ def send(env: "Env", parts: "Iterable[bytes]", sender: bytes, recipients: "list[
             kind = codes.GiveUp if why[:1] == b"D" else codes.TryLater
             raise kind(complaint + why[1:].decode("utf-8", "surrogateescape"))
         return submission.qp
-
-
-class _Direct:
-    def __init__(self) -> None:
-        uid = calls.getuid()
-        self._entry: queue.Entry | None = queue.Entry(uid, b"by uid %d" % uid, calls.getpid(), time.time())
-        self._failure = 0
-        self._text = b""
-
-    def write(self, data: bytes) -> None:
-        if self._entry is not None and not self._failure:
-            try:
-                self._entry.write(data)
-            except queue.Refused as refused:
-                self._failure = refused.code
-
-    def begin(self, text: bytes) -> int:
-        self._text = text
-        return -1
-
-    def answer(self) -> "tuple[int, int, bytes]":
-        entry, self._entry = self._entry, None
-        assert entry is not None
-        code = self._failure
-        if not code:
-            code = enter(entry, self._text, None)
-        else:
-            entry.abandon()
-        return code, entry.qp, b""
-
-    def close(self) -> None:
-        if self._entry is not None:
-            self._entry.abandon()
-
-
-def enter(entry: queue.Entry, text: bytes, file_system: "durable.FileSystem | None") -> int:
-    """Queue one complete message with the envelope `text`; vq-queue's exit code."""
-    try:
-        entry.envelope(*envelope.decode(text))
-        (_, refused), = queue.commit([entry], file_system)
-    except envelope.TooLong:
-        entry.abandon()
-        return codes.QUEUE_ADDRESS_TOO_LONG
-    except envelope.Unfinished:
-        entry.abandon()
-        return codes.QUEUE_READ_ERROR
-    except ValueError:
-        entry.abandon()
-        return codes.QUEUE_ENVELOPE_FORMAT
-    except queue.Refused as why:
-        entry.abandon()
-        refused = why
-    return refused.code if refused else codes.OK
 
 
 class _Program:

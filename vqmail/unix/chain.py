@@ -13,6 +13,7 @@ the next program, as they do across exec, unless Next says otherwise.
 
 import _signal
 import errno
+import gc
 import sys
 
 from vqmail import codes, vqhome
@@ -54,6 +55,8 @@ class Next:
 
 def launch(main: "Main") -> None:
     """The whole of a cold program: call `main` with this process's arguments, do what it returns."""
+    gc.freeze()                                 # the script switched it off until all is loaded
+    gc.enable()
     encoding = sys.getfilesystemencoding()
     argv = [arg.encode(encoding, "surrogateescape") for arg in sys.argv]
     env = dict(calls.environ)

@@ -1,14 +1,20 @@
 """The programs that run warm: command name to main."""
 
 from vqmail.faces import vdelivermail
+from vqmail.incoming import login
+from vqmail.logins import newhash, programs as others, systemusers
 from vqmail.prog import (
     bouncesaying, checkpassword, condredirect, except_, forward, local, pop3d, popup, preline, qmqpd, qmtpd, smtpd, tls,
     virtmaildelivery, virtmailfilter, virtmailquota, virtuald)
-from vqmail.store import passwords
+from vqmail.store import direct, ownersown, passwords, quotaquestion
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vqmail.unix.chain import Main
+
+
+# what programs import only in the run that needs it (doc/DECISIONS.md): here it is in memory before the first fork
+LATER = (direct, login, newhash, others, ownersown, quotaquestion, systemusers)
 
 
 def programs() -> "dict[bytes, Main]":

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from vqmail import codes
-from vqmail.logins import rehash
+from vqmail.logins import newhash, rehash
 from vqmail.store import cdb, compiled, hashes, journal, passwords, virtual, virtualcompile
 from vqmail.unix import lock
 
@@ -38,7 +38,7 @@ class Site:
         return virtual.password_hash(b"a.test", user)
 
     def now(self, secret: bytes = b"geheim", stored: bytes = OLD) -> bool:
-        return rehash.now(b"a.test", b"bob", secret, stored)
+        return newhash.make(b"a.test", b"bob", secret, stored)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_another_text_is_left_alone(site: Site, text: str) -> None:
 
 
 def test_a_large_text_is_not_rewritten_at_every_login(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehash, "PER_SECOND", 1)
+    monkeypatch.setattr(newhash, "PER_SECOND", 1)
     now = time.time()
     os.utime(site.passwd, (now, now))
 
