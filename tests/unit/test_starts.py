@@ -4,13 +4,14 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from vqmail.setup import install, starts
 
 ROOT = pathlib.Path(__file__).parents[2]
-LOADED = "; print(*(each for each in sys.modules if each.startswith('vqmail')), sep='\\n')"
+LOADED = "print(*(each for each in sys.modules if each.startswith('vqmail')), sep='\\n')"
 
 
 def loaded(begin: str) -> "list[str]":
@@ -29,9 +30,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 def begin(library: pathlib.Path, name: str) -> str:
     """What the script of program `name` does before it imports anything."""
-    lines = (library.parent / "bin" / name).read_text().split("\n")
-    assert lines[2].startswith("import marshal; ")
-    return lines[1] + "\n" + lines[2]
+    head, found, _ = (library.parent / "bin" / name).read_text().partition("\nfrom vqmail.")
+    assert found
+    return head.partition("\n")[2] + "\n"
 
 
 @pytest.mark.parametrize("name", ["vq-queue", "vq-smtpd", "vq-local", "newaliases"])
@@ -52,7 +53,7 @@ def test_every_module_comes_behind_those_that_it_imports() -> None:
 
 
 def test_modules_are_loaded_as_by_import(library: pathlib.Path) -> None:
-    shown = ("; import vqmail.unix.fd, vqmail.vqhome as it; print(it.__name__, it.__file__, it.VQHOME, "
+    shown = ("import vqmail.unix.fd, vqmail.vqhome as it; print(it.__name__, it.__file__, it.VQHOME, "
              "vqmail.unix.__path__, vqmail.unix.fd.calls is sys.modules['vqmail.unix.calls'])")
     done = subprocess.run([install.interpreter(), "-IS", "-c", begin(library, "vq-queue") + shown], capture_output=True,
                           text=True, check=True)
@@ -65,14 +66,14 @@ def test_a_copy_of_an_installation_runs_its_own_library(library: pathlib.Path, t
     copy = tmp_path / "copy"
     shutil.copytree(library.parent, copy, ignore=shutil.ignore_patterns("trigger"))
     first = begin(library, "vq-queue").replace(str(library.parent), str(copy))
-    done = subprocess.run([install.interpreter(), "-IS", "-c", first + "; from vqmail.unix import fd; from vqmail import vqhome; "
+    done = subprocess.run([install.interpreter(), "-IS", "-c", first + "from vqmail.unix import fd; from vqmail import vqhome; "
                            "print(vqhome.VQHOME, fd.__file__)"], capture_output=True, text=True, check=True)
 
     assert done.stdout == f"{os.fsencode(copy)!r} {copy}/lib/vqmail/unix/fd.py\n"
 
 
 def test_what_is_not_in_it_is_imported_as_ever(library: pathlib.Path) -> None:
-    assert "vqmail.formats.netstring" in loaded(begin(library, "vq-queue") + "\nimport vqmail.formats.netstring")
+    assert "vqmail.formats.netstring" in loaded(begin(library, "vq-queue") + "import vqmail.formats.netstring\n")
 
 
 @pytest.mark.parametrize("change", ["edited", "touched", "gone"])
@@ -90,7 +91,7 @@ def test_a_source_that_changed_counts(tmp_path: pathlib.Path, change: str) -> No
     # nothing that imports it is put into place, and nothing behind that
     assert [each for each in loaded(first) if each.rpartition(".")[0] in ("vqmail.prog", "vqmail.store")] == []
     if change == "edited":
-        done = subprocess.run([install.interpreter(), "-IS", "-c", first + "\nfrom vqmail.prog import queue; "
+        done = subprocess.run([install.interpreter(), "-IS", "-c", first + "from vqmail.prog import queue; "
                                "print(queue.codes.EDITED)"], capture_output=True, text=True, check=False)
         assert done.stdout == "1\n", done.stderr
 
@@ -98,8 +99,27 @@ def test_a_source_that_changed_counts(tmp_path: pathlib.Path, change: str) -> No
 def test_programs_that_are_gone_leave_nothing(tmp_path: pathlib.Path) -> None:
     library = tmp_path / "home/lib"
     install.install(tmp_path / "home", install.Ids((os.getuid(), os.getgid())))
-    (library / "start/vq-gone").write_bytes(b"old")
+    for name in ("vq-gone.cpython-311", "vq-queue", "vq-queue.cpython-27"):
+        (library / "start" / name).write_bytes(b"old")
     install.install(tmp_path / "home", install.Ids((os.getuid(), os.getgid())))
 
     assert {each.name for each in (library / "start").iterdir()} == {
-        name for name, module in install.programs().items() if module.startswith("prog.")}
+        f"{name}.{sys.implementation.cache_tag}" for name, module in install.programs().items()
+        if module.startswith("prog.")}
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "text", "of another Python"])
+def test_without_a_good_file_all_is_imported_as_ever(library: pathlib.Path, tmp_path: pathlib.Path, damage: str) -> None:
+    home = tmp_path / "home"
+    install.install(home, install.Ids((os.getuid(), os.getgid())))
+    (file,) = (home / "lib/start").glob("vq-getpw.*")
+    whole = file.read_bytes()
+    if damage == "gone":
+        file.unlink()
+    elif damage == "of another Python":
+        file.rename(file.with_suffix(".cpython-27"))
+    else:
+        file.write_bytes({"empty": b"", "cut": whole[:len(whole) // 2], "text": b"hello\n"}[damage])
+    done = subprocess.run([home / "bin/vq-getpw", "nobody-here"], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -30,7 +30,7 @@ def complaints(home: pathlib.Path, ids: install.Ids) -> "list[str]":
         script = install.script(name, str(home / "lib"), install.interpreter())
         found += _compare(home / "bin" / name, script, 0o755, root)
         if starts.has_one(module):
-            found += _look(home / "lib/start" / name, stat.S_IFREG | 0o644, root)
+            found += _look(home / "lib/start" / starts.file_name(name), stat.S_IFREG | 0o644, root)
     for path, text, mode in services.files(home):
         found += _compare(home / path, text, mode, root)
     for name, settings in services.SETTINGS.items():

@@ -41,7 +41,15 @@ import gc, sys; gc.disable(); sys.path.insert(0, "{library}")
 from vqmail.unix.chain import launch
 launch(main)
 """
-START = 'import marshal; loader, modules = marshal.loads(open("{file}", "rb").read()); exec(loader); del modules\n'
+START = """\
+import marshal
+try:
+    loader, modules = marshal.loads(open("{file}." + sys.implementation.cache_tag, "rb").read())
+except (OSError, EOFError, ValueError, TypeError):      # not there, cut, or of another Python: import each, as ever
+    pass
+else:
+    exec(loader); del modules
+"""
 
 
 class Ids:

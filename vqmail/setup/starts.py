@@ -1,4 +1,4 @@
-"""What each program of the pipeline loads at its start, as one file of compiled code: lib/start/NAME.
+"""What each program of the pipeline loads at its start, as one file of compiled code: lib/start/NAME.TAG.
 
 To find and open eighty modules costs a cold Python twice what it costs to run them (doc/DECISIONS.md).
 """
@@ -8,6 +8,7 @@ import functools
 import importlib.util
 import marshal
 import pathlib
+import sys
 
 PACKAGE = pathlib.Path(__file__).parent.parent
 LOADER = pathlib.Path(__file__).parent / "preload.py"
@@ -20,21 +21,26 @@ def has_one(module: str) -> bool:
     return module.startswith("prog.")
 
 
+def file_name(program: str) -> str:
+    """The file's name below lib/start; TAG is of the Python whose code it is, as in the names of .pyc files."""
+    return f"{program}.{sys.implementation.cache_tag}"
+
+
 def write(folder: pathlib.Path, library: pathlib.Path, programs: "dict[str, str]") -> None:
     """Make the files of all `programs` (name: module) in `folder`, from the `library` as it was just compiled."""
     folder.mkdir(exist_ok=True)
+    names = {each: file_name(each) for each, module in programs.items() if has_one(module)}
     for each in folder.iterdir():
-        if not has_one(programs.get(each.name, "")):
+        if each.name not in names.values():
             each.unlink()
     rows: dict[str, tuple[object, ...]] = {}
     loader = compile(LOADER.read_text(), "preload", "exec")
-    for name, module in programs.items():
-        if has_one(module):
-            wanted = order("vqmail." + module)
-            rows |= {each: _row(library, each) for each in wanted if each not in rows}
-            temporary = folder / (name + ".new")
-            temporary.write_bytes(marshal.dumps((loader, [rows[each] for each in wanted])))
-            temporary.replace(folder / name)
+    for name, file in names.items():
+        wanted = order("vqmail." + programs[name])
+        rows |= {module: _row(library, module) for module in wanted if module not in rows}
+        temporary = folder / (file + ".new")
+        temporary.write_bytes(marshal.dumps((loader, [rows[module] for module in wanted])))
+        temporary.replace(folder / file)
 
 
 def order(module: str) -> "list[str]":
