@@ -36,7 +36,7 @@ def left(session: int) -> "list[list[str]]":
 
 def test_the_demonstration_shows_what_it_promises(clone: pathlib.Path) -> None:
     process = demo(clone)
-    said, errors = process.communicate(timeout=60)
+    said, errors = process.communicate(timeout=200)
 
     assert (process.returncode, errors) == (0, "")
     for words in (r"^sent       a message to bob@domain1\.test and bob@domain2\.test by SMTP on port \d+$",
@@ -56,7 +56,7 @@ def test_the_demonstration_shows_what_it_promises(clone: pathlib.Path) -> None:
 def test_a_second_demonstration_begins_afresh(clone: pathlib.Path) -> None:
     for _ in range(2):
         process = demo(clone)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=200)
 
         assert process.returncode == 0
         assert len(re.findall("^delivered", said, re.MULTILINE)) == 2
@@ -69,9 +69,9 @@ def test_a_program_that_does_not_work_is_a_failure(clone: pathlib.Path, module: 
                                                  "def main(argv: \"list[bytes]\", env: \"Env\") -> int:\n"
                                                  "    return 111\n\n\ndef broken(argv: \"list[bytes]\", env: \"Env\") -> "))
     demonstration = clone / "vqmail/setup/demo.py"
-    demonstration.write_text(demonstration.read_text().replace("PATIENCE = 20", "PATIENCE = 2"))
+    demonstration.write_text(demonstration.read_text().replace("PATIENCE = 20", "PATIENCE = 5"))
     process = demo(clone)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=200)
 
     assert process.returncode == 1
     assert "FAILED" in errors
@@ -92,7 +92,7 @@ def test_run_stays_up_until_it_is_stopped(clone: pathlib.Path, end: int) -> None
     assert re.search(r"^user +bob@domain1\.test +password \S+$", text, re.MULTILINE)
     assert process.poll() is None
     os.kill(process.pid, end)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=200)
 
     assert (process.returncode, errors) == (0, "")
     wait_until(lambda: not left(process.pid), "the end of all it started")

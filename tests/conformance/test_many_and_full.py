@@ -41,7 +41,7 @@ def small_disk(tmp_path: pathlib.Path):
     system = module.System(tmp_path)
     yield system
     system.stop()
-    subprocess.run(["umount", tmp_path / "home"], check=True)
+    module.unmount(tmp_path / "home")
 
 
 def test_a_full_disk_defers_and_keeps_nothing_half_done(small_disk: module.System) -> None:
@@ -62,7 +62,7 @@ def test_a_full_disk_defers_and_keeps_nothing_half_done(small_disk: module.Syste
 
     assert refused.value.smtp_code == 451
     assert small_disk.inject("a@far.test", ["bob@domain1.test"], text) == 53
-    assert small_disk.queue_is_empty()
+    module.wait_until(small_disk.queue_is_empty, "an empty queue")
     assert "No space left on device" in small_disk.log()
 
     filler.unlink()

@@ -8,7 +8,7 @@ import subprocess
 import oddservers
 import pytest
 from certificates import Authority
-from supervised import Supervised, lasting_port
+from supervised import Supervised, _answers, lasting_port
 from system import wait_until
 from test_setup import let_everybody_in
 
@@ -59,7 +59,7 @@ def test_the_first_domain_works_as_the_readme_says(tmp_path: pathlib.Path) -> No
 
         assert re.search(r"^Subject: test ", read, re.MULTILINE)
         assert "Delivered-To: bob@domain1.com" in read
-        assert "new msg " in run([tail])
+        wait_until(lambda: "new msg " in run([tail]), "the line in the log")
 
         alias, = re.findall(r"`(echo '&.*?)`", (ROOT / "README.md").read_text())
         run([alias, swaks.replace("bob@", "sales@") + " --from ann@far.test"])
@@ -151,7 +151,9 @@ def test_people_log_in_as_the_readme_says(tmp_path: pathlib.Path) -> None:
         script = line.replace("-u bob@domain1.com ", "-su bob@domain1.com:secret ").replace("-u bob ", "-su bob:secret ")
         for host in ("mail.example.com", "pop.domain1.com"):
             script = script.replace(f"pop3s://{host}/", f"--cacert {authority.ca} --resolve {host}:{ports['pop3s']}:127.0.0.1 "
-                                    f"--retry 9 --retry-connrefused --retry-delay 1 pop3s://{host}:{ports['pop3s']}/")
+                                    f"--retry 50 --retry-connrefused --retry-delay 1 pop3s://{host}:{ports['pop3s']}/")
+        if "--server mail.example.com:587" in script:
+            wait_until(lambda: _answers(ports["submission"]), "submission")
         script = script.replace("--server mail.example.com:587", f"--server 127.0.0.1:{ports['submission']} "
                                 "--auth-password secret")
         done = subprocess.run(["sh", "-e"], input=script, cwd=home, text=True, capture_output=True, check=False, timeout=60)

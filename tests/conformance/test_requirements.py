@@ -436,7 +436,8 @@ def test_a_file_with_a_password_that_everybody_can_read_is_told_of_and_used(syst
         relay.close()
 
     assert done.stderr == b""
-    assert f"vq-remote: {path}: every user can read the passwords in it; chgrp qmail and chmod 640" in system.log()
+    wait_until(lambda: f"vq-remote: {path}: every user can read the passwords in it; chgrp qmail and chmod 640" in system.log(),
+               "the line in the log")
     assert b"passwords" in system.run("vq-showctl").stdout.partition(b"\nauthsenders:")[2].partition(b"\n\n")[0]
 
 
@@ -456,8 +457,9 @@ def test_three_wrong_passwords_end_the_connection_and_are_logged_with_the_addres
     client.close()
 
     assert answers == [b"-ERR [AUTH] authorization failed"] * 2 + [b"-ERR [AUTH] too many logins failed"]
-    assert len(re.findall(r"vq-checkpassword: .* from 127\.0\.0\.1 refused <(?:bob|nobody)@domain1\.test>", system.log())) == 3
-    assert len(re.findall(r"vq-popup: .* from 127\.0\.0\.1 login failed for <(?:bob|nobody)@domain1\.test>", system.log())) == 3
+    for line in (r"vq-checkpassword: .* from 127\.0\.0\.1 refused <(?:bob|nobody)@domain1\.test>",
+                 r"vq-popup: .* from 127\.0\.0\.1 login failed for <(?:bob|nobody)@domain1\.test>"):
+        wait_until(lambda line=line: len(re.findall(line, system.log())) == 3, line)
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])

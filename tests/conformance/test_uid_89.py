@@ -3,6 +3,7 @@
 All of it happens in an /etc of its own, in which nobody of ours has a number yet.
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -21,6 +22,12 @@ TAKEN = 89
 OURS = {*hier.ROLES, hier.GROUP, hier.NOFILES}
 
 
+def _copy(source: str, target: str) -> None:
+    """A file, unless it is gone: others add users meanwhile, and that makes files in /etc that come and go."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
 class World:
     """An /etc with a postfix of uid and gid 89, and the programs that see it."""
 
@@ -28,7 +35,8 @@ class World:
         self.etc = path / "etc"
         self.home = path / "vqmail"
         self.virtual = path / "virtual"
-        shutil.copytree("/etc", self.etc, symlinks=True)
+        shutil.copytree("/etc", self.etc, symlinks=True, ignore=shutil.ignore_patterns("*.lock", "*.lock.*"),
+                        copy_function=_copy)
         for name in ("passwd", "shadow", "group", "gshadow"):
             file = self.etc / name
             if file.exists():                   # a small system may have no gshadow

@@ -226,7 +226,7 @@ def test_two_hundred_users_by_four_administrators_at_once(site: module.System) -
     script = 'for each in $(seq 50); do "$0" add "u$1x$each@$2" --no-password || exit 1; done'
     four = [subprocess.Popen(["/bin/sh", "-c", script, site.bin("vq-user"), str(each), (A, B)[each % 2]], stderr=subprocess.PIPE)
             for each in range(4)]
-    said = [each.communicate(timeout=300)[1].decode() for each in four]
+    said = [each.communicate(timeout=800)[1].decode() for each in four]
     found = lines_of(site, A) + lines_of(site, B)
     uids = [int(each[2]) for each in found if each[0] != "bob"]
 
