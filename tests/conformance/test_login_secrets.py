@@ -228,7 +228,7 @@ def test_passwords_are_in_no_list_of_processes_no_log_and_no_file(site: module.S
     watcher = Watcher()
     watcher.start()
     try:
-        with concurrent.futures.ThreadPoolExecutor(12) as threads:
+        with concurrent.futures.ThreadPoolExecutor(6) as threads:
             asked = [(threads.submit(do, site, port, name, password), answer, name)
                      for _ in range(ROUNDS) for name, password, *answers in people()
                      for do, port, answer in zip((by_smtp, by_pop3), (smtp, pop3), answers, strict=True)]

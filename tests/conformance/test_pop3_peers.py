@@ -60,7 +60,7 @@ def test_curl_lists_and_deletes(world: module.System) -> None:
 
     curl("2", "-X", "DELE", "-l")
 
-    assert left(world, "domain1.test", "ann") == ["1700000000.x:2,", "1700000002.x:2,"]
+    module.wait_until(lambda: left(world, "domain1.test", "ann") == ["1700000000.x:2,", "1700000002.x:2,"], "the deletion")
 
 
 SIZE = len(LETTER % (0, 0)) + LETTER.count(b"\n")

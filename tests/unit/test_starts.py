@@ -38,7 +38,7 @@ def begin(library: pathlib.Path, name: str) -> str:
 @pytest.mark.parametrize("name", ["vq-queue", "vq-smtpd", "vq-local", "newaliases"])
 def test_a_start_holds_what_the_program_imports_and_no_more(library: pathlib.Path, name: str) -> None:
     module = "vqmail." + install.programs()[name]
-    imports = f"sys.path.insert(0, {str(ROOT)!r}); import {module}, vqmail.unix.chain"
+    imports = f"sys.path.insert(0, {str(ROOT)!r}); import {module}, vqmail.unix.chain\n"
 
     assert loaded(begin(library, name)) == starts.order(module)
     assert sorted(loaded(begin(library, name))) == sorted(loaded(imports))
