@@ -222,11 +222,9 @@ def _account(found: Found, client: Client) -> account.Account:
 
 def _let_in(name: bytes, who: account.Account, client: Client) -> Verdict:
     """The verdict about the right password, and what a login brings with it.  TryLater."""
-    counted = named(name, client)
-    gate = guessing.gate(counted, client.ip)
+    gate = guessing.right(who.user() if who.domain else named(name, client), client.ip)
     if gate.locked:                             # by wrong ones that came at the same time, or while this one waited
         return locked(gate)
-    guessing.right(counted, client.ip)
     if who.domain:
         lastlogin.note(who.domain, who.name, client.ip)
     if client.service == account.POP3:

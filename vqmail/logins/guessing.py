@@ -85,17 +85,21 @@ def gate(name: bytes, address: bytes) -> Gate:
     now = int(time.time())
     try:
         with guesstable.Table(PATH) as table:
-            if place is not None:
-                known = table.find(KNOWN, place + name)
-                if known is not None and known.now(limits.numbers, now) < limits.numbers[b"failures"]:
-                    return Gate(limits.wait(known.now(limits.numbers, now)), 0)
-            found = table.find(ADDRESS, place) if place is not None else None
-            if found is not None and found.locked(limits.numbers, now):
-                return Gate(0, found.locked(limits.numbers, now))
-            both = [each.now(limits.numbers, now) for each in (found, table.find(USER, name)) if each is not None]
-            return Gate(limits.wait(max(both, default=0)), 0)
+            return _gate(table, name, place, limits, now)
     except OSError as error:
         return _cannot(error)
+
+
+def _gate(table: guesstable.Table, name: bytes, place: "bytes | None", limits: Limits, now: int) -> Gate:
+    if place is not None:
+        known = table.find(KNOWN, place + name)
+        if known is not None and known.now(limits.numbers, now) < limits.numbers[b"failures"]:
+            return Gate(limits.wait(known.now(limits.numbers, now)), 0)
+    found = table.find(ADDRESS, place) if place is not None else None
+    if found is not None and found.locked(limits.numbers, now):
+        return Gate(0, found.locked(limits.numbers, now))
+    both = [each.now(limits.numbers, now) for each in (found, table.find(USER, name)) if each is not None]
+    return Gate(limits.wait(max(both, default=0)), 0)
 
 
 def wrong(name: bytes, address: bytes, secret: bytes) -> None:
@@ -136,14 +140,18 @@ def _count(table: guesstable.Table, name: bytes, place: "bytes | None", limits: 
             shown(place), limits.numbers[b"lockout"], limits.numbers[b"failures"]))
 
 
-def right(name: bytes, address: bytes) -> None:
-    """Note a login: who has been here before.  TryLater about control/loginlimits."""
+def right(name: bytes, address: bytes) -> Gate:
+    """Note a login: who has been here before.  But if the address is locked out by now, by wrong ones that came at the
+    same time, only say so.  TryLater about control/loginlimits."""
     limits, place = Limits(), network(address)
     if not limits.counts(place):
-        return
+        return OPEN
     try:
         with guesstable.Table(PATH) as table:
             now = int(time.time())
+            found = _gate(table, name, place, limits, now)
+            if found.locked:
+                return found
             user = table.find(USER, name)
             if user is not None:
                 user.failures = 0
@@ -153,8 +161,9 @@ def right(name: bytes, address: bytes) -> None:
                 known.failures, known.last = 0, now
                 known.plain, known.length = place.ljust(8, b"\0"), len(place)
                 table.put(known)
+            return found
     except OSError as error:
-        _cannot(error)
+        return _cannot(error)
 
 
 def addresses() -> "list[tuple[bytes, int, int]]":
