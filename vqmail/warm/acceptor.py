@@ -11,7 +11,7 @@ import time
 from vqmail import codes
 from vqmail.formats import job
 from vqmail.unix import calls, chain, fd, log, loop, sockets
-from vqmail.warm import connection, crew, pool, registry, sessions, stale, worker
+from vqmail.warm import connection, crew, pool, registry, session, sessions, stale, worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Server:
 
     def _many(self, env: "Env") -> bool:
         """Whether one process can serve many clients: nothing in it has to wait for anybody but them."""
-        return (self._connections.is_program(sessions.NAME) and self._connections.quick and b"QMAILQUEUE" not in env)
+        return (self._connections.is_program(session.NAME) and self._connections.quick and b"QMAILQUEUE" not in env)
 
     def run(self) -> int:
         """Accept until told to stop.  Who is being served then is served on, by the workers or children alone."""
