@@ -28,7 +28,20 @@ def world(system: module.System) -> module.System:
         path.write_text(f"Subject: for {user} of {domain}\n\n")
         os.chown(path, system.domains[domain][user], system.domains[domain][user])
     system.port = system.start_pop3()
+    module.wait_until(lambda: ends(system) == 1, "the end of the connection that found it listening")
     return system
+
+
+def ends(world: module.System) -> int:
+    """How many connections the server knows to be over."""
+    return world.log().count("tcpserver: end ")
+
+
+def leave(world: module.System, client: poplib.POP3) -> None:
+    """QUIT, and wait until the server knows: until then the session's process serves nobody else."""
+    before = ends(world)
+    client.quit()
+    module.wait_until(lambda: ends(world) > before, "the end of the session")
 
 
 def login(world: module.System, address: str, password: str) -> poplib.POP3:
@@ -61,9 +74,9 @@ def test_a_session_is_a_process_with_its_users_rights_alone(world: module.System
 
 
 def test_the_next_session_of_a_user_is_in_the_same_process_and_nobody_elses_is(world: module.System) -> None:
-    login(world, "bob@domain1.test", "one").quit()
+    leave(world, login(world, "bob@domain1.test", "one"))
     first = of_users(world)
-    login(world, "bob@domain1.test", "one").quit()
+    leave(world, login(world, "bob@domain1.test", "one"))
     second = of_users(world)
     login(world, "ann@domain1.test", "two").quit()
     both = of_users(world)
@@ -76,7 +89,7 @@ def test_the_next_session_of_a_user_is_in_the_same_process_and_nobody_elses_is(w
 def test_two_users_of_one_uid_share_a_process_and_no_mail(world: module.System) -> None:
     one = login(world, "bob@domain1.test", "one")
     first = subject(one)
-    one.quit()
+    leave(world, one)
     other = login(world, "bob@domain2.test", "three")
     second = subject(other)
     other.quit()
@@ -111,7 +124,7 @@ def test_a_session_that_is_killed_takes_nobody_with_it(world: module.System) -> 
 
 
 def test_an_idle_process_that_was_killed_is_not_missed(world: module.System) -> None:
-    login(world, "bob@domain1.test", "one").quit()
+    leave(world, login(world, "bob@domain1.test", "one"))
     (pid,) = of_users(world)
     os.kill(pid, signal.SIGKILL)
     module.wait_until(lambda: not of_users(world), "its end")
